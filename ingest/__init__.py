@@ -1,0 +1,1 @@
+"""Imports unmanaged VMware VMs into Apache CloudStack in bulk. The library: no Prefect import anywhere inside."""

@@ -1,0 +1,288 @@
+"""What CloudStack shows: one typed model for each object of its API that we use.
+
+Field names are the API's own, so that the API documentation is the documentation. Unknown fields of newer releases
+are ignored. CloudStack omits null fields, so nearly everything has a default; '' and 0 mean "not said" unless a
+field's comment says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ApiObject(BaseModel):
+    """Base of all API objects: frozen, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+
+class Zone(ApiObject):
+    id: str
+    name: str
+    networktype: str = ""
+    allocationstate: str = ""
+
+
+class Cluster(ApiObject):
+    """`name` is `vcenter/datacenter/cluster` for VMware clusters."""
+
+    id: str
+    name: str
+    zoneid: str = ""
+    zonename: str = ""
+    podid: str = ""
+    hypervisortype: str = ""
+    allocationstate: str = ""
+    managedstate: str = ""
+
+
+class Host(ApiObject):
+    id: str
+    name: str
+    state: str = ""
+    resourcestate: str = ""
+    type: str = ""
+    clusterid: str = ""
+    clustername: str = ""
+    hypervisor: str = ""
+    hypervisorversion: str = ""
+    hosttags: str = ""
+
+
+class Network(ApiObject):
+    """Match on `broadcasturi` (`vlan://100`, `pvlan://100-i200`), not on `vlan`. Absent when the network has none."""
+
+    id: str
+    name: str
+    displaytext: str = ""
+    type: str = ""  # Isolated, Shared, L2
+    state: str = ""
+    zoneid: str = ""
+    broadcasturi: str = ""
+    vlan: str = ""
+    cidr: str = ""
+    gateway: str = ""
+    acltype: str = ""  # Account, Domain
+    subdomainaccess: bool = False
+    account: str = ""
+    projectid: str = ""
+    project: str = ""
+    domainid: str = ""
+    domainpath: str = ""
+    issystem: bool = False
+
+
+class ServiceOffering(ApiObject):
+    """Compute offering. `cpunumber`, `cpuspeed` (MHz), `memory` (MiB) are None when left open to the VM."""
+
+    id: str
+    name: str
+    state: str = "Active"
+    cpunumber: int | None = None
+    cpuspeed: int | None = None
+    memory: int | None = None
+    iscustomized: bool = False
+    serviceofferingdetails: dict[str, str] = Field(default_factory=dict)
+    hosttags: str = ""
+    storagetags: str = ""
+    storagetype: str = ""
+    domainid: str = ""
+    zoneid: str = ""
+    diskofferingid: str = ""
+
+
+class DiskOffering(ApiObject):
+    """`disksize` in GiB, 0 or None when `iscustomized`."""
+
+    id: str
+    name: str
+    state: str = "Active"
+    disksize: int | None = None
+    iscustomized: bool = False
+    tags: str = ""
+    storagetype: str = ""
+    domainid: str = ""
+    zoneid: str = ""
+
+
+class StoragePool(ApiObject):
+    """VMware pools have a path `/<datacenter>/<datastore>` (VMFS) or the NFS export path."""
+
+    id: str
+    name: str
+    path: str = ""
+    ipaddress: str = ""
+    type: str = ""
+    scope: str = ""
+    state: str = ""
+    tags: str = ""
+    clusterid: str = ""
+    zoneid: str = ""
+    disksizetotal: int = 0
+    disksizeused: int = 0
+
+
+class Domain(ApiObject):
+    id: str
+    name: str
+    path: str = ""
+    level: int = 0
+    state: str = ""
+
+
+class Account(ApiObject):
+    """`accounttype`: 0 user, 1 root admin, 2 domain admin, 5 project."""
+
+    id: str
+    name: str
+    domainid: str = ""
+    domain: str = ""
+    domainpath: str = ""
+    accounttype: int = 0
+    state: str = ""
+
+
+class Project(ApiObject):
+    id: str
+    name: str
+    domainid: str = ""
+    domain: str = ""
+    state: str = ""
+
+
+class Template(ApiObject):
+    id: str
+    name: str
+    hypervisor: str = ""
+    ostypeid: str = ""
+    ostypename: str = ""
+    isready: bool = False
+    zoneid: str = ""
+
+
+class GuestOsMapping(ApiObject):
+    """`osnameforhypervisor` is the VMware guest id (`centos7_64Guest`)."""
+
+    id: str
+    ostypeid: str = ""
+    osdisplayname: str = ""
+    osnameforhypervisor: str = ""
+    hypervisor: str = ""
+    hypervisorversion: str = ""
+
+
+class UnmanagedDisk(ApiObject):
+    """`capacity` in bytes; `controller` is `none` for SATA and NVMe; `imagepath` is the current top file."""
+
+    id: str
+    label: str = ""
+    capacity: int = 0
+    imagepath: str = ""
+    controller: str = ""
+    controllerunit: int | None = None
+    position: int | None = None
+    datastorename: str = ""
+    datastorehost: str = ""
+    datastorepath: str = ""
+    datastoretype: str = ""
+
+
+class UnmanagedNic(ApiObject):
+    """`id` is the device label. `networkname` is absent for distributed port groups; `vlanid` when untagged."""
+
+    id: str
+    macaddress: str = ""
+    adaptertype: str = ""
+    networkname: str = ""
+    vlanid: int | None = None
+    isolatedpvlan: int | None = None
+    isolatedpvlantype: str = ""
+    ipaddresses: tuple[str, ...] = ()
+
+
+class UnmanagedInstance(ApiObject):
+    """A VM as listUnmanagedInstances reports it. `memory` in MiB, `cpuspeed` is the CPU reservation in MHz."""
+
+    name: str
+    clusterid: str = ""
+    clustername: str = ""
+    hostid: str = ""
+    hostname: str = ""
+    hypervisor: str = ""
+    hypervisorversion: str = ""
+    powerstate: str = ""  # PowerOn, PowerOff, PowerUnknown
+    cpunumber: int = 0
+    cpucorepersocket: int = 0
+    cpuspeed: int = 0
+    memory: int = 0
+    osid: str = ""
+    osdisplayname: str = ""
+    boottype: str = ""
+    bootmode: str = ""
+    disk: tuple[UnmanagedDisk, ...] = ()
+    nic: tuple[UnmanagedNic, ...] = ()
+
+
+class InstanceNic(ApiObject):
+    id: str = ""
+    networkid: str = ""
+    networkname: str = ""
+    macaddress: str = ""
+    ipaddress: str = ""
+    isdefault: bool = False
+
+
+class VirtualMachine(ApiObject):
+    """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM."""
+
+    id: str
+    name: str
+    displayname: str = ""
+    instancename: str = ""
+    state: str = ""
+    account: str = ""
+    projectid: str = ""
+    domainid: str = ""
+    zoneid: str = ""
+    hostid: str = ""
+    serviceofferingid: str = ""
+    templateid: str = ""
+    hypervisor: str = ""
+    nic: tuple[InstanceNic, ...] = ()
+
+
+class Job(ApiObject):
+    """An asynchronous job. `jobstatus`: 0 pending, 1 succeeded, 2 failed. `jobresult` may be missing on failure."""
+
+    jobid: str
+    cmd: str = ""
+    jobstatus: int = 0
+    jobresultcode: int = 0
+    jobresult: dict[str, Any] | None = None
+    created: str = ""
+    completed: str = ""
+
+
+class Catalogue(BaseModel):
+    """Everything of CloudStack that planning needs, read at one moment. Tuples are sorted by (name, id)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cloudstack_version: str = ""
+    configuration: dict[str, str] = Field(default_factory=dict)
+    zones: tuple[Zone, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    networks: tuple[Network, ...] = ()
+    service_offerings: tuple[ServiceOffering, ...] = ()
+    disk_offerings: tuple[DiskOffering, ...] = ()
+    storage_pools: tuple[StoragePool, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    projects: tuple[Project, ...] = ()
+    templates: tuple[Template, ...] = ()
+    guest_os_mappings: tuple[GuestOsMapping, ...] = ()
+    unmanaged: tuple[UnmanagedInstance, ...] = ()
+    virtual_machines: tuple[VirtualMachine, ...] = ()

@@ -1,0 +1,250 @@
+"""One world, seen by two servers: the vSphere side as it truly is.
+
+Both servers of the twin read and change this one object under `World.lock`. Names and values are the raw ones of
+vSphere (VLAN 4095, `%2f`); what CloudStack makes of them is the CloudStack server's business. The CloudStack side
+(zones, offerings, imported VMs, jobs) is `World.cloud`, see `ingest.twin.cloud`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ingest.model.inventory import PowerState, PvlanType, Vlan
+from ingest.twin.cloud import Cloud
+
+Backing = Literal["standard", "dvs", "opaque", "none"]
+DiskBacking = Literal["flat", "rdm", "seflat"]
+Controller = Literal["lsilogic", "lsisas1068", "buslogic", "pvscsi", "ide", "sata", "nvme"]
+
+
+@dataclass(slots=True)
+class Datacenter:
+    """`moref` like datacenter-2. The four folders are named by what they hold."""
+
+    moref: str
+    name: str
+    vm_folder: str
+    host_folder: str
+    network_folder: str
+    datastore_folder: str
+    parent: str = "group-d1"
+
+
+@dataclass(slots=True)
+class Folder:
+    """Any folder, the root `group-d1` and the datacenters' own four included. `datacenter` is '' for the root."""
+
+    moref: str
+    name: str
+    parent: str
+    datacenter: str
+
+
+@dataclass(slots=True)
+class Compute:
+    """A cluster (domain-cN) or the wrapper of a standalone host (domain-sN), with its root resource pool."""
+
+    moref: str
+    name: str
+    datacenter: str
+    parent: str
+    is_cluster: bool
+    resource_pool: str
+
+
+@dataclass(slots=True)
+class VApp:
+    """A virtual app: its VMs have no folder parent, only `parentVApp`."""
+
+    moref: str
+    name: str
+    parent: str  # a resource pool or another vApp
+    folder: str
+    compute: str
+
+
+@dataclass(slots=True)
+class HostPortGroup:
+    """A standard port group on one host. `vlan_id` raw: 0 untagged, 4095 guest tagging."""
+
+    name: str
+    vlan_id: int
+    vswitch: str = "vSwitch0"
+    vmkernel: bool = False
+
+
+@dataclass(slots=True)
+class Host:
+    moref: str
+    name: str
+    compute: str
+    connection_state: str = "connected"
+    in_maintenance: bool = False
+    version: str = "8.0.2"
+    build: str = "22380479"
+    portgroups: list[HostPortGroup] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Switch:
+    """A distributed switch. `pvlans` are (primary, secondary, type) entries; `uplink` is its uplink group's moref."""
+
+    moref: str
+    name: str
+    uuid: str
+    datacenter: str
+    parent: str
+    pvlans: list[tuple[int, int, PvlanType]] = field(default_factory=list)
+    uplink: str = ""
+
+
+@dataclass(slots=True)
+class Network:
+    """A network: standard (`network-N`), distributed port group (`dvportgroup-N`) or opaque (`network-oN`)."""
+
+    moref: str
+    name: str
+    kind: Literal["standard", "dvs", "opaque"]
+    datacenter: str
+    parent: str
+    switch: str = ""  # moref of the distributed switch
+    vlan: Vlan | None = None  # dvs only
+    uplink: bool = False
+    vlan_override_allowed: bool = False
+    binding: Literal["earlyBinding", "ephemeral"] = "earlyBinding"
+    opaque_id: str = ""
+    opaque_type: str = "nsx.LogicalSwitch"
+    nsx_segment: str = ""
+
+    @property
+    def key(self) -> str:
+        """The port group key, equal to the managed object id, as on real vCenters."""
+        return self.moref
+
+
+@dataclass(slots=True)
+class Datastore:
+    moref: str
+    name: str
+    datacenter: str
+    parent: str
+    type: str = "VMFS"
+    capacity_bytes: int = 4 << 40
+    free_bytes: int = 2 << 40
+    remote_host: str = ""
+    remote_path: str = ""
+    url: str = ""
+
+
+@dataclass(slots=True)
+class Nic:
+    """`network` is the moref of the network, '' for a card without backing. `card` is a vSphere class name."""
+
+    key: int
+    label: str
+    mac: str
+    network: str
+    backing: Backing = "standard"
+    card: str = "VirtualVmxnet3"
+    port_key: str = ""
+    device_name: str = ""  # standard backings: the port group's name as the VM remembers it
+    connected: bool = True
+    start_connected: bool = True
+    ips: tuple[str, ...] = ()
+    port_vlan: Vlan | None = None  # the port's own setting where the group allows an override
+
+
+@dataclass(slots=True)
+class Disk:
+    """`disk_id` is vSphere's diskObjectId, e.g. 37-2000. `parent_file` marks a delta disk."""
+
+    key: int
+    label: str
+    disk_id: str
+    capacity_bytes: int
+    file_name: str  # [datastore] folder/file.vmdk
+    datastore: str  # moref
+    controller: Controller = "pvscsi"
+    bus: int = 0
+    unit: int = 0
+    backing: DiskBacking = "flat"
+    mode: str = "persistent"
+    sharing: str = "sharingNone"
+    parent_file: str = ""
+
+
+@dataclass(slots=True)
+class VM:
+    """A VM. `folder` is the parent folder's moref, '' for a vApp member (then `vapp` is set).
+
+    `revision` grows with every change, so that rendered answers can be cached per (moref, revision).
+    """
+
+    moref: str
+    name: str
+    instance_uuid: str
+    bios_uuid: str
+    folder: str
+    host: str
+    resource_pool: str
+    vapp: str = ""
+    power_state: PowerState = "poweredOn"
+    connection_state: str = "connected"
+    template: bool = False
+    managed_by: tuple[str, str] | None = None  # (extension key, type)
+    cpus: int = 2
+    cores_per_socket: int = 1
+    memory_mib: int = 4096
+    cpu_reservation_mhz: int = 0
+    guest_id: str = "ubuntu64Guest"
+    guest_full_name: str = "Ubuntu Linux (64-bit)"
+    guest_host_name: str = ""
+    tools_status: str = "toolsOk"
+    firmware: str = "bios"
+    secure_boot: bool = False
+    snapshot: bool = False
+    consolidation_needed: bool = False
+    question: str = ""
+    ft_role: int = 0
+    encrypted: bool = False
+    annotation: str = ""
+    custom_fields: dict[str, str] = field(default_factory=dict)
+    extra_devices: list[str] = field(default_factory=list)  # vSphere class names: VirtualPCIPassthrough, VirtualTPM...
+    disabled_methods: list[str] = field(default_factory=list)
+    nics: list[Nic] = field(default_factory=list)
+    disks: list[Disk] = field(default_factory=list)
+    revision: int = 0
+
+
+@dataclass(slots=True)
+class World:
+    """The whole truth. Dictionaries are keyed by managed object id and keep insertion order."""
+
+    name: str = "demo"
+    seed: int = 0
+    vcenter_name: str = "vcenter.example.org"
+    vcenter_version: str = "8.0.2"
+    vcenter_uuid: str = "11111111-2222-4333-8444-555555555555"
+    vcenter_user: str = "administrator@vsphere.local"
+    vcenter_password: str = "twin-password"  # noqa: S105  a loopback twin's own, printed by `ingest twin serve`
+    datacenters: dict[str, Datacenter] = field(default_factory=dict)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    computes: dict[str, Compute] = field(default_factory=dict)
+    vapps: dict[str, VApp] = field(default_factory=dict)
+    hosts: dict[str, Host] = field(default_factory=dict)
+    switches: dict[str, Switch] = field(default_factory=dict)
+    networks: dict[str, Network] = field(default_factory=dict)
+    datastores: dict[str, Datastore] = field(default_factory=dict)
+    vms: dict[str, VM] = field(default_factory=dict)
+    cloud: Cloud = field(default_factory=Cloud)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+
+    def compute_of(self, vm: VM) -> Compute:
+        """The cluster or standalone compute resource a VM's host belongs to."""
+        return self.computes[self.hosts[vm.host].compute]
+
+    def touch(self, vm: VM) -> None:
+        """Mark a VM as changed; call with the lock held."""
+        vm.revision += 1
