@@ -1,0 +1,229 @@
+"""Settings: where the two servers are, and where runs are kept.
+
+Order, first found wins, value by value:
+
+1. environment variables, `INGEST_CLOUDSTACK_URL`, `INGEST_VCENTER_HOST`, ... (see `docs/reference/settings.md`);
+2. the TOML file: `INGEST_CONFIG`, else `./ingest.toml` if it exists; tables `[cloudstack]`, `[vcenter]`, `[run]`;
+3. for the secrets only: the secret store handed in by the caller (the flows hand in Prefect Secret blocks);
+4. the defaults in `ingest.model.endpoints`.
+
+Secrets in the TOML file are refused: files are copied, mailed and committed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ingest.errors import SettingsError
+from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
+
+ENV_PREFIX = "INGEST_"
+CONFIG_VARIABLE = "INGEST_CONFIG"
+DEFAULT_CONFIG = Path("ingest.toml")
+
+SecretStore = Callable[[str], str | None]
+"""Given a name like `ingest-cloudstack-secret-key`, gives the secret or None."""
+
+
+class RunSettings(BaseModel):
+    """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path = Path("runs")
+    rules: Path | None = None
+
+
+Section = TypeVar("Section", bound=BaseModel)
+SECTIONS: dict[str, type[BaseModel]] = {
+    "cloudstack": CloudStackEndpoint,
+    "vcenter": VCenterEndpoint,
+    "run": RunSettings,
+}
+
+
+def secret_name(section: str, field: str) -> str:
+    """The name of a secret in a secret store (Prefect block names allow lower case, digits and dashes only)."""
+    return f"ingest-{section}-{field}".replace("_", "-")
+
+
+def variable(section: str, field: str) -> str:
+    """The environment variable of a setting; nested fields use two underscores (`TIMEOUTS__READ_S`)."""
+    return f"{ENV_PREFIX}{section}_{field}".replace(".", "__").upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A lazily validated view on the sources: asking for one server does not demand the other's settings."""
+
+    toml: Mapping[str, Any]
+    toml_path: Path | None = None
+    secrets: SecretStore | None = None
+
+    @property
+    def cloudstack(self) -> CloudStackEndpoint:
+        """The CloudStack endpoint. Raises SettingsError naming what is missing or wrong, and how to set it."""
+        return self._section("cloudstack", CloudStackEndpoint)
+
+    @property
+    def vcenter(self) -> VCenterEndpoint:
+        """The vCenter endpoint. Raises SettingsError naming what is missing or wrong, and how to set it."""
+        return self._section("vcenter", VCenterEndpoint)
+
+    @property
+    def run(self) -> RunSettings:
+        """Defaults of runs."""
+        return self._section("run", RunSettings)
+
+    def _section(self, name: str, model: type[Section]) -> Section:
+        loader = _loader(name, model, self.toml.get(name, {}), self.secrets)
+        try:
+            return model.model_validate(loader().model_dump(exclude_unset=True, exclude_none=True))
+        except ValidationError as error:
+            raise self._explain(name, error) from None
+
+    def _explain(self, section: str, error: ValidationError) -> SettingsError:
+        problems = []
+        for item in error.errors(include_input=False, include_url=False, include_context=False):
+            field = ".".join(str(part) for part in item["loc"])
+            where = variable(section, field)
+            if item["type"] == "missing":
+                problems.append(f"{where} is not set")
+            elif item["type"] == "extra_forbidden":
+                problems.append(f"unknown setting {section}.{field}{_nearest(item['loc'], SECTIONS[section])}")
+            else:
+                problems.append(f"{where}: {item['msg']}")
+        path = self.toml_path or DEFAULT_CONFIG
+        return SettingsError(
+            "; ".join(problems),
+            place=f"settings of {section}",
+            cure=f"set the environment variables, or the table [{section}] of {path} (secrets: environment or Prefect "
+            "Secret blocks only); `ingest doctor` checks them, `ingest twin serve` prints a working set",
+        )
+
+
+def load_settings(config: Path | None = None, *, secrets: SecretStore | None = None) -> Settings:
+    """The settings of this process.
+
+    `config` is the TOML file; without it INGEST_CONFIG, then ./ingest.toml if there is one. Raises SettingsError for
+    an unreadable or malformed file, an unknown table or key, a secret in the file, or an unknown INGEST_ variable.
+    """
+    _refuse_unknown_variables()
+    named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    path = named or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    return Settings(_read_toml(path) if path else {}, path, secrets)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot be read: {error.strerror}", place=str(path), cure=f"check the path, or unset {CONFIG_VARIABLE}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"is not TOML: {error}", place=str(path), cure="mend the line named above") from None
+    for table, values in document.items():
+        if table not in SECTIONS or not isinstance(values, dict):
+            raise SettingsError(
+                f"unknown table or key '{table}'", place=str(path), cure=f"use the tables {', '.join(SECTIONS)}"
+            )
+        for field in values:
+            info = SECTIONS[table].model_fields.get(field)
+            if info is not None and _is_secret(info):
+                raise SettingsError(
+                    f"[{table}] {field} is a secret and does not belong in a file",
+                    place=str(path),
+                    cure=f"remove it; set {variable(table, field)}, or a Prefect Secret block named "
+                    f"{secret_name(table, field)}",
+                )
+    return document
+
+
+def _refuse_unknown_variables() -> None:
+    known = {CONFIG_VARIABLE}
+    prefixes = []
+    for section, model in SECTIONS.items():
+        for field in model.model_fields:
+            known.add(variable(section, field))
+            prefixes.append(variable(section, field) + "__")
+    for name in os.environ:
+        if name.startswith(ENV_PREFIX) and name not in known and not name.startswith(tuple(prefixes)):
+            close = difflib.get_close_matches(name, known, n=1)
+            raise SettingsError(
+                "unknown setting" + (f"; did you mean {close[0]}?" if close else ""),
+                place=f"environment variable {name}",
+                cure="unset it, or correct its name (docs/reference/settings.md lists all)",
+            )
+
+
+def _nearest(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    close = difflib.get_close_matches(str(loc[0]), list(model.model_fields), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return info.annotation is SecretStr
+
+
+def _loader(section: str, model: type[BaseModel], table: Any, secrets: SecretStore | None) -> type[BaseSettings]:
+    """A settings class for one section, with our order of sources. Fields are optional here: the model decides."""
+
+    class FromTable(PydanticBaseSettingsSource):
+        def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+            return table.get(field_name), field_name, False
+
+        def __call__(self) -> dict[str, Any]:
+            return dict(table)
+
+    class FromSecretStore(PydanticBaseSettingsSource):
+        def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+            value = secrets(secret_name(section, field_name)) if secrets else None
+            return value, field_name, False
+
+        def __call__(self) -> dict[str, Any]:
+            wanted = (
+                name for name, info in model.model_fields.items() if _is_secret(info) and name not in self.current_state
+            )
+            found = {name: self.get_field_value(model.model_fields[name], name)[0] for name in wanted}
+            return {name: value for name, value in found.items() if value}
+
+    class Loader(BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix=f"{ENV_PREFIX}{section}_".upper(),
+            env_nested_delimiter="__",
+            env_ignore_empty=True,
+            extra="allow",
+            hide_input_in_errors=True,
+        )
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return env_settings, FromTable(settings_cls), FromSecretStore(settings_cls)
+
+    fields: dict[str, Any] = {
+        name: (dict[str, Any] if _is_nested(info) else Any, Field(default=None))
+        for name, info in model.model_fields.items()
+    }
+    return create_model(f"{section.title()}Settings", __base__=Loader, **fields)
+
+
+def _is_nested(info: FieldInfo) -> bool:
+    return isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
