@@ -265,6 +265,32 @@ class Job(ApiObject):
     completed: str = ""
 
 
+class Capabilities(ApiObject):
+    """What the management server says of itself. `apilimitmax` calls per `apilimitinterval` s, 0 without a limit."""
+
+    cloudstackversion: str = ""
+    apilimitinterval: int = 0
+    apilimitmax: int = 0
+    customdiskofferingmaxsize: int = 0
+    dynamicrolesenabled: bool = False
+
+
+class ApiParameter(ApiObject):
+    name: str
+    type: str = ""
+    required: bool = False
+    since: str = ""
+
+
+class Api(ApiObject):
+    """A command that the caller's role may use, with the parameters this release documents."""
+
+    name: str
+    isasync: bool = False
+    since: str = ""
+    params: tuple[ApiParameter, ...] = ()
+
+
 class Catalogue(BaseModel):
     """Everything of CloudStack that planning needs, read at one moment. Tuples are sorted by (name, id)."""
 

@@ -152,11 +152,15 @@ class VirtualMachine:
 
 @dataclass(frozen=True, slots=True)
 class HostPortGroup:
-    """A standard port group as one host defines it. `vlan_id` is raw: 0 untagged, 4095 guest tagging."""
+    """A standard port group as one host defines it. `vlan_id` is raw: 0 untagged, 4095 guest tagging.
+
+    `vmkernel` is True when only the host itself is connected to it: no place for VMs.
+    """
 
     name: str
     vlan_id: int
     vswitch: str
+    vmkernel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

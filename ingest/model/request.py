@@ -1,0 +1,34 @@
+"""What we ask CloudStack to do: one typed request for each call that changes something and has many parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """The parameters of importUnmanagedInstance. '' and () mean "not sent": the server's default holds.
+
+    `name` is the exact vCenter name as listUnmanagedInstances shows it. `account` needs `domain_id`; the server ignores
+    `project_id` when `account` is given. `nic_networks` are (NIC label, network id), `nic_addresses` (NIC label, IPv4
+    address or `auto`), `data_disk_offerings` (disk id, disk offering id) for every disk but the root disk, `details`
+    (key, value) with the key in its exact case (`cpuSpeed`). `custom_job_id` is our own UUID for the job, lower-case
+    hexadecimal: the server takes it once, so the same request can never run twice (CloudStack: BaseAsyncCmd).
+    """
+
+    cluster_id: str
+    name: str
+    service_offering_id: str
+    hostname: str = ""
+    display_name: str = ""
+    account: str = ""
+    domain_id: str = ""
+    project_id: str = ""
+    template_id: str = ""
+    nic_networks: tuple[tuple[str, str], ...] = ()
+    nic_addresses: tuple[tuple[str, str], ...] = ()
+    data_disk_offerings: tuple[tuple[str, str], ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
+    migrate_allowed: bool = False
+    forced: bool = False
+    custom_job_id: str = ""

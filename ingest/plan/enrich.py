@@ -1,0 +1,182 @@
+"""From a snapshot and rules to the plan: one row per VM, seen facts joined, every choice made and explained."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pandas as pd
+
+from ingest.model.inventory import Disk, Nic, VirtualMachine
+from ingest.model.snapshot import Snapshot
+from ingest.plan import choices
+from ingest.plan.choices import Choice
+from ingest.plan.columns import header, numbered
+from ingest.plan.lookup import Lookup, Owner
+from ingest.plan.pairing import Pair, pair
+from ingest.plan.rules import Decided, Rules, decide
+from ingest.plan.sheet import Row, Sheet
+
+
+def enrich(snapshot: Snapshot, rules: Rules) -> Sheet:
+    """The plan of a snapshot: rows sorted by (wave, cluster, name, moref), left-out VMs last, with the reason.
+
+    The order of the snapshot never changes a choice: VMs are decided in the order of (name, moref).
+    """
+    pairs = sorted(pair(snapshot.inventory, snapshot.catalogue), key=lambda one: (one.vm.name, one.vm.moref))
+    lookup = Lookup(snapshot.catalogue)
+    taken = {instance.name.lower() for instance in snapshot.catalogue.virtual_machines}
+    # A VM whose own name is a valid host name keeps it, whoever's repaired name comes first.
+    own_names: dict[str, int] = defaultdict(int)
+    for one in pairs:
+        own_names[one.vm.name.lower()] += 1
+    seen = pd.DataFrame([_seen(one) for one in pairs])
+    wanted = pd.DataFrame([_wanted(one, decide(rules, one.vm), lookup, taken, own_names) for one in pairs])
+    columns = header(
+        max((len(one.vm.nics) for one in pairs), default=0), max((len(one.vm.disks) for one in pairs), default=0)
+    )
+    if not pairs:
+        return Sheet(columns, [])
+    frame = seen.merge(wanted, on="moref", how="left", validate="one_to_one")
+    frame = frame.assign(
+        _left_out=frame["import"] != "yes", _wave=pd.to_numeric(frame["wave"], errors="coerce").fillna(0)
+    ).sort_values(["_left_out", "_wave", "cluster", "vm", "moref"], kind="stable")
+    frame = frame.reindex(columns=columns).fillna("").astype(str)
+    sheet = Sheet(columns, [Row(dict(zip(columns, values, strict=True))) for values in frame.to_numpy().tolist()])
+    sheet.number_lines()
+    return sheet
+
+
+def seen_cells(vm: VirtualMachine, cluster_id: str) -> dict[str, str]:
+    """The seen columns of one VM, numbered ones included."""
+    cells = {
+        "vm": vm.name,
+        "moref": vm.moref,
+        "instance_uuid": vm.instance_uuid,
+        "cluster_id": cluster_id,
+        "datacenter": vm.datacenter,
+        "cluster": vm.cluster,
+        "host": vm.host,
+        "path": vm.path,
+        "power_state": vm.power_state,
+        "cpus": str(vm.cpus),
+        "memory_mib": str(vm.memory_mib),
+        "cpu_reservation_mhz": str(vm.cpu_reservation_mhz),
+        "guest_id": vm.guest_id,
+        "guest_name": vm.guest_full_name,
+        "tools": vm.tools_status,
+        "snapshot": "yes" if vm.has_snapshot else "no",
+        "nic_count": str(len(vm.nics)),
+        "disk_count": str(len(vm.disks)),
+    }
+    for number, nic in enumerate(vm.nics, start=1):
+        cells |= _nic_cells(number, nic)
+    for number, disk in enumerate(vm.disks, start=1):
+        cells |= _disk_cells(number, disk)
+    return cells
+
+
+def _nic_cells(number: int, nic: Nic) -> dict[str, str]:
+    facts = {
+        "nic#_label": nic.label,
+        "nic#_mac": nic.mac,
+        "nic#_adapter": nic.adapter,
+        "nic#_portgroup": nic.network_name,
+        "nic#_vlan": nic.vlan.text if nic.vlan else "",
+        "nic#_guest_ip": " ".join(nic.ipv4),
+    }
+    return {numbered(name, number): value for name, value in facts.items()}
+
+
+def _disk_cells(number: int, disk: Disk) -> dict[str, str]:
+    facts = {
+        "disk#_id": disk.disk_id,
+        "disk#_label": disk.label,
+        "disk#_size_gib": f"{disk.capacity_bytes / (1 << 30):.10g}",
+        "disk#_controller": disk.controller,
+        "disk#_datastore": disk.datastore_name,
+    }
+    return {numbered(name, number): value for name, value in facts.items()}
+
+
+def _seen(one: Pair) -> dict[str, str]:
+    return seen_cells(one.vm, one.cluster_id)
+
+
+def _wanted(one: Pair, decided: Decided, lookup: Lookup, taken: set[str], own_names: dict[str, int]) -> dict[str, str]:
+    """The wanted and computed cells of one VM."""
+    reason = _left_out(one, decided)
+    if reason or one.listed is None:
+        return {"moref": one.vm.moref, "import": "no", "reason": reason, "wave": ""}
+    zone_id = lookup.zone_of(one.cluster_id)
+    owner, cells, made = _owner(one, zone_id, decided, lookup)
+
+    def is_taken(name: str) -> bool:
+        others = own_names.get(name.lower(), 0) - (1 if name.lower() == one.vm.name.lower() else 0)
+        return name.lower() in taken or others > 0
+
+    def put(column: str, choice: Choice) -> None:
+        cells[column] = choice.value
+        made[column] = choice
+
+    put("hostname", choices.hostname(one.vm, decided, is_taken))
+    taken.add(cells["hostname"].lower())
+    put("service_offering", choices.service_offering(one.listed, zone_id, one.cluster_id, owner, decided, lookup))
+    put("root_disk", choices.root_disk(one.vm))
+    listed_disks = {disk.id: disk for disk in one.listed.disk}
+    for number, disk in enumerate(one.vm.disks, start=1):
+        if disk.disk_id != cells["root_disk"] and disk.disk_id in listed_disks:
+            put(
+                f"disk{number}_offering",
+                choices.disk_offering(listed_disks[disk.disk_id], zone_id, one.cluster_id, owner, decided, lookup),
+            )
+    listed_nics = {nic.id: nic for nic in one.listed.nic}
+    for number, nic in enumerate(one.vm.nics, start=1):
+        choice, target = choices.network(nic, listed_nics.get(nic.label), zone_id, owner, decided, lookup)
+        put(f"nic{number}_network", choice)
+        put(f"nic{number}_ip", choices.address(nic, target, decided))
+    for setting in ("cpu_speed_mhz", "template"):
+        if decided.value(setting) is not None:
+            put(setting, Choice(str(decided.value(setting)), "certain", f"by {decided.source(setting)}"))
+    cells["wave"] = str(decided.value("wave") or 1)
+    cells["confidence"] = choices.weakest(list(made.values()))
+    cells["reason"] = "; ".join(
+        f"{column}={choice.value or '-'}: {choice.evidence} ({choice.confidence})"
+        for column, choice in made.items()
+        if choice.evidence
+    )
+    return cells | {"moref": one.vm.moref, "import": "yes"}
+
+
+def _left_out(one: Pair, decided: Decided) -> str:
+    """Why a VM is not to be imported, '' when it is. A duplicate name stays in, for the check to explain."""
+    if one.duplicate:
+        return "another VM of this cluster has the same name; CloudStack could import either: rename one"
+    if one.absent:
+        return one.absent
+    if decided.value("skip"):
+        return f"{decided.value('skip')} (by {decided.source('skip')})"
+    return ""
+
+
+def _owner(
+    one: Pair, zone_id: str, decided: Decided, lookup: Lookup
+) -> tuple[Owner, dict[str, str], dict[str, Choice]]:
+    """The owner by rule, else derived from networks, with its cells and choices."""
+    assert one.listed is not None  # noqa: S101  callers pass listed VMs only
+    cells: dict[str, str] = {}
+    made: dict[str, Choice] = {}
+    ruled = {name: str(decided.value(name)) for name in ("account", "domain", "project") if decided.value(name)}
+    if "account" in ruled or "project" in ruled:
+        owner, _ = lookup.owner(ruled.get("account", ""), ruled.get("domain", ""), ruled.get("project", ""))
+        for name, value in ruled.items():
+            cells[name] = value
+            made[name] = Choice(value, "certain", f"by {decided.source(name)}")
+        return owner, cells, made
+    owner, choice = choices.owner_from_networks(one.listed, zone_id, lookup)
+    if owner.project_id:
+        cells |= {"project": owner.project_id, "domain": owner.domain_path}
+        made["project"] = choice
+    else:
+        cells |= {"account": owner.account, "domain": owner.domain_path}
+        made["account"] = choice
+    return owner, cells, made

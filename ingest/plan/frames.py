@@ -1,0 +1,263 @@
+"""Resolved rows as three tables, one record per VM, disk and NIC, with one helper column per check.
+
+A helper column holds a missing value where the check is satisfied and the objection in words where it is not, or
+the value itself where a Great Expectations expectation can judge it directly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import pandas as pd
+
+from ingest.model.catalogue import VirtualMachine as Instance
+from ingest.model.snapshot import Snapshot
+from ingest.plan import server
+from ingest.plan.enrich import seen_cells
+from ingest.plan.pairing import dropped_devices
+from ingest.plan.resolve import ResolvedDisk, ResolvedNic, ResolvedRow
+
+# A difference in these between sheet and snapshot means that the operator decided on other facts than today's.
+DRIFT_COLUMNS = ("vm", "cluster_id", "cpus", "memory_mib", "power_state", "nic_count", "disk_count")
+
+
+def frames(rows: list[ResolvedRow], snapshot: Snapshot) -> dict[str, pd.DataFrame]:
+    """Tables `vm`, `disk` and `nic`. Every record has `row` (line), `vm` (name) and `_index` (position in `rows`)."""
+    used = _HostNames(rows, snapshot)
+    macs = Counter(nic.nic.mac for row in rows for nic in row.nics if nic.nic.mac)
+    known_macs = _known_macs(snapshot)
+    vms: list[dict[str, Any]] = []
+    disks: list[dict[str, Any]] = []
+    nics: list[dict[str, Any]] = []
+    for index, row in enumerate(rows):
+        base = {"row": row.row.line, "vm": row.row["vm"], "_index": index}
+        vms.append(base | _vm(row, snapshot, used))
+        disks.extend(base | _disk(row, disk, snapshot) for disk in row.disks)
+        nics.extend(base | _nic(row, nic, macs, known_macs) for nic in row.nics)
+    return {
+        name: pd.DataFrame(records).replace({"": None}) if records else pd.DataFrame()
+        for name, records in (("vm", vms), ("disk", disks), ("nic", nics))
+    }
+
+
+def _vm(row: ResolvedRow, snapshot: Snapshot, used: _HostNames) -> dict[str, Any]:
+    one = row.pair
+    record: dict[str, Any] = {
+        "hostname": row.row["hostname"],
+        "hostname_taken": used.objection(row),
+        "offering_known": row.offering_problem,
+        "offering_fits": "",
+        "offering_access": row.offering_access,
+        "owner_known": row.owner_problem,
+        "template_known": row.template_problem,
+        "cpu_speed": row.number_problem,
+        "gone": "" if one else "the VM is no longer in vCenter (instance UUID and moref)",
+        "unlisted": "",
+        "drift": _drift(row),
+        "duplicate": "",
+        "dropped": "",
+        "os_mapped": "",
+        "root_disk": "",
+        "state": "",
+        "protected": "",
+        "snapshot": "",
+        "data_controllers": "",
+        "data_controller_kinds": 0,
+        "nic_adapters": "",
+        "nic_adapter_kinds": 0,
+    }
+    if one is None:
+        return record
+    vm, listed = one.vm, one.listed
+    if one.duplicate:
+        record["duplicate"] = "another VM of this cluster has the same name; the server would import either"
+    elif listed is None:
+        record["unlisted"] = one.absent
+    record["dropped"] = "; ".join(dropped_devices(one))
+    record["state"] = _state_objection(row)
+    record["protected"] = "; ".join(_protected(row))
+    record["snapshot"] = "has a snapshot: CloudStack records the delta file" if vm.has_snapshot else ""
+    if listed is None:
+        return record
+    if row.offering is not None:
+        record["offering_fits"] = server.offering_objection(row.offering, listed, row.cpu_speed_mhz)
+    if row.template is None and not server.os_mapped(listed, snapshot.catalogue.guest_os_mappings):
+        record["os_mapped"] = (
+            f"no guest OS mapping for {listed.osdisplayname or listed.osid or 'an unknown OS'} "
+            f"on {listed.hypervisorversion}"
+        )
+    record["root_disk"] = _root_objection(row)
+    data = sorted({d.listed.controller for d in row.disks if d.listed and not d.is_root})
+    record |= {"data_controllers": ", ".join(data), "data_controller_kinds": len(data)}
+    adapters = sorted({nic.adaptertype for nic in listed.nic})
+    record |= {"nic_adapters": ", ".join(adapters), "nic_adapter_kinds": len(adapters)}
+    return record
+
+
+def _disk(row: ResolvedRow, disk: ResolvedDisk, snapshot: Snapshot) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "column": f"disk{disk.number}_offering" if not disk.is_root else "root_disk",
+        "offering_known": "" if disk.is_root and not disk.wanted else disk.problem,
+        "root_has_offering": "the root disk takes the compute offering's disk offering"
+        * (disk.is_root and bool(disk.wanted)),
+        "offering_access": disk.access,
+        "offering_size": "",
+        "pool": "",
+        "pool_single": "",
+        "controller_none": "",
+    }
+    if disk.listed is None:
+        return record
+    if disk.offering is not None and not disk.is_root:
+        record["offering_size"] = server.disk_offering_objection(disk.offering, disk.listed)
+    if disk.listed.controller == "none":
+        record["controller_none"] = f"{disk.disk.label} is on a {disk.disk.controller or 'unknown'} controller"
+    tags = (row.offering.storagetags if row.offering else "") if disk.is_root else ""
+    if disk.offering is not None and not disk.is_root:
+        tags = disk.offering.tags
+    pools = server.pools_of(
+        disk.listed,
+        snapshot.catalogue.storage_pools,
+        zone_id=row.zone_id,
+        cluster_id=row.pair.cluster_id if row.pair else "",
+        tags=tags,
+    )
+    if not pools:
+        record["pool"] = f"no storage pool for datastore {disk.listed.datastorename} with tags '{tags}'"
+    elif len(pools) > 1:
+        names = ", ".join(sorted(pool.name for pool in pools))
+        record["pool_single"] = f"datastore {disk.listed.datastorename} fits {len(pools)} pools ({names})"
+    return record
+
+
+def _nic(row: ResolvedRow, nic: ResolvedNic, macs: Counter[str], known: dict[str, str]) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "column": f"nic{nic.number}_network",
+        "ip_column": f"nic{nic.number}_ip",
+        "mac_column": f"nic{nic.number}_mac",
+        "network_known": nic.problem,
+        "network_access": nic.access,
+        "vlan": "",
+        "ip": "",
+        "mac": "",
+    }
+    if macs[nic.nic.mac] > 1:
+        record["mac"] = f"{nic.nic.mac} stands more than once in the plan"
+    elif nic.nic.mac in known:
+        record["mac"] = f"{nic.nic.mac} is already used in CloudStack by {known[nic.nic.mac]}"
+    if nic.network is None or nic.listed is None:
+        return record
+    record["vlan"] = server.network_objection(nic.network, nic.listed, zone_id=row.zone_id)
+    record["ip"] = _ip_objection(nic)
+    return record
+
+
+class _HostNames:
+    """Who uses which host name in which network: in CloudStack and in the plan. CloudStack: NetworkModelImpl."""
+
+    def __init__(self, rows: list[ResolvedRow], snapshot: Snapshot) -> None:
+        self._managed: dict[tuple[str, str], str] = {}
+        for instance in snapshot.catalogue.virtual_machines:
+            for nic in instance.nic:
+                self._managed[nic.networkid, instance.name] = instance.displayname or instance.name
+        self._planned: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for row in rows:
+            for network_id in self._networks(row):
+                self._planned[network_id, row.row["hostname"]].add(row.row.line)
+
+    @staticmethod
+    def _networks(row: ResolvedRow) -> set[str]:
+        return {nic.network.id for nic in row.nics if nic.network}
+
+    def objection(self, row: ResolvedRow) -> str:
+        name = row.row["hostname"]
+        for network_id in sorted(self._networks(row)):
+            if (network_id, name) in self._managed:
+                return f"'{name}' is already used in that network by {self._managed[network_id, name]}"
+            others = sorted(self._planned[network_id, name] - {row.row.line})
+            if others:
+                return f"'{name}' stands in line {others[0]} too, for the same network"
+        return ""
+
+
+def _known_macs(snapshot: Snapshot) -> dict[str, str]:
+    def label(instance: Instance) -> str:
+        return instance.displayname or instance.name
+
+    return {
+        nic.macaddress.lower(): label(instance)
+        for instance in snapshot.catalogue.virtual_machines
+        for nic in instance.nic
+        if nic.macaddress
+    }
+
+
+def _drift(row: ResolvedRow) -> str:
+    if row.pair is None:
+        return ""
+    now = seen_cells(row.pair.vm, row.pair.cluster_id)
+    checked = [
+        *DRIFT_COLUMNS,
+        *(name for name in row.row.cells if name.endswith(("_mac", "_vlan", "_portgroup", "_size_gib"))),
+    ]
+    changed = [
+        f"{name} was '{row.row[name]}', is '{now.get(name, '')}'"
+        for name in checked
+        if name in row.row.cells and row.row[name] != now.get(name, "")
+    ]
+    return "; ".join(changed)
+
+
+def _state_objection(row: ResolvedRow) -> str:
+    assert row.pair is not None  # noqa: S101  callers have looked
+    vm = row.pair.vm
+    if vm.power_state not in ("poweredOn", "poweredOff"):
+        return f"is {vm.power_state}; CloudStack cannot tell what that means"
+    if vm.question:
+        return f"waits for an answer: {vm.question}"
+    return "needs consolidation of its disks" if vm.consolidation_needed else ""
+
+
+def _protected(row: ResolvedRow) -> list[str]:
+    """What the server does not look at and must not be imported unasked (shared disks, fault tolerance, ...)."""
+    assert row.pair is not None  # noqa: S101  callers have looked
+    vm = row.pair.vm
+    shared = [
+        d.label for d in vm.disks if d.sharing not in ("", "sharingNone") or d.shared_bus not in ("", "noSharing")
+    ]
+    found = []
+    if vm.ft_role:
+        found.append("is part of a fault tolerance pair")
+    if shared:
+        found.append(f"shares {', '.join(shared)} with other VMs")
+    if vm.encrypted:
+        found.append("is encrypted")
+    if vm.passthrough:
+        found.append(f"has {', '.join(vm.passthrough)}, which ties it to its host")
+    return found
+
+
+def _root_objection(row: ResolvedRow) -> str:
+    if not row.disks:
+        return "the VM has no disk"
+    root = row.row["root_disk"]
+    if not root:
+        return "no root disk is named"
+    if not any(disk.is_root for disk in row.disks):
+        return f"'{root}' is not a disk of this VM"
+    if any(disk.listed is not None and disk.listed.capacity <= 0 for disk in row.disks):
+        return "a disk has no size"
+    return ""
+
+
+def _ip_objection(nic: ResolvedNic) -> str:
+    assert nic.network is not None  # noqa: S101  callers have looked
+    assert nic.listed is not None  # noqa: S101
+    if nic.ip == "auto" and len(nic.listed.ipaddresses) > 1:
+        return f"auto, but the guest reports {len(nic.listed.ipaddresses)} addresses"
+    if nic.network.type == "L2":
+        return ""
+    if not nic.ip:
+        return f"network {nic.network.name} ({nic.network.type}) needs an address or auto"
+    return ""

@@ -1,0 +1,220 @@
+"""A row's words turned into the objects they mean: the one place where names become UUIDs.
+
+Checks look at the problems found here, the importer at the objects. Nothing is corrected or guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ingest.errors import SheetError
+from ingest.model.catalogue import DiskOffering, Network, ServiceOffering, Template, UnmanagedDisk, UnmanagedNic
+from ingest.model.inventory import Disk, Nic
+from ingest.model.request import ImportRequest
+from ingest.model.snapshot import Snapshot
+from ingest.plan.columns import width
+from ingest.plan.lookup import Lookup, Owner
+from ingest.plan.pairing import Pair, pair
+from ingest.plan.sheet import Row, Sheet
+
+YES = frozenset({"yes", "y", "true", "1", "x"})
+NO = frozenset({"no", "n", "false", "0", ""})
+
+
+@dataclass(slots=True)
+class ResolvedNic:
+    """One NIC of the VM as it is now, with what the row wants for it."""
+
+    number: int
+    nic: Nic
+    listed: UnmanagedNic | None
+    wanted: str
+    network: Network | None
+    problem: str
+    access: str
+    ip: str
+
+
+@dataclass(slots=True)
+class ResolvedDisk:
+    """One disk of the VM as it is now, with what the row wants for it."""
+
+    number: int
+    disk: Disk
+    listed: UnmanagedDisk | None
+    is_root: bool
+    wanted: str
+    offering: DiskOffering | None
+    problem: str
+    access: str
+
+
+@dataclass(slots=True)
+class ResolvedRow:
+    """One row to import. `pair` is None when the VM is gone; each `*_problem` is '' when its column is fine."""
+
+    row: Row
+    pair: Pair | None
+    zone_id: str
+    owner: Owner
+    owner_problem: str
+    offering: ServiceOffering | None
+    offering_problem: str
+    offering_access: str
+    template: Template | None
+    template_problem: str
+    cpu_speed_mhz: int | None
+    number_problem: str
+    nics: list[ResolvedNic] = field(default_factory=list)
+    disks: list[ResolvedDisk] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """Rule ids the operator accepts for this row."""
+        return frozenset(self.row["accept"].replace(";", " ").replace(",", " ").upper().split())
+
+
+def is_yes(text: str) -> bool:
+    """How a yes/no cell reads; raises ValueError for anything else."""
+    lowered = text.strip().lower()
+    if lowered in YES:
+        return True
+    if lowered in NO:
+        return False
+    raise ValueError(text)
+
+
+def rows_to_import(sheet: Sheet, *, place: str = "plan") -> list[Row]:
+    """The rows whose `import` says yes. Raises SheetError naming every yes/no cell that says something else."""
+    wrong = []
+    rows = []
+    for row in sheet.rows:
+        for column in ("import", "migrate_allowed", "forced"):
+            try:
+                chosen = is_yes(row[column])
+            except ValueError:
+                wrong.append(f"line {row.line}, {column}: '{row[column]}'")
+            else:
+                if column == "import" and chosen:
+                    rows.append(row)
+    if wrong:
+        raise SheetError("neither yes nor no: " + "; ".join(wrong[:10]), place=place, cure="write yes or no")
+    return rows
+
+
+def resolve(rows: list[Row], snapshot: Snapshot) -> list[ResolvedRow]:
+    """Every row against the snapshot, in the order of the rows."""
+    lookup = Lookup(snapshot.catalogue)
+    now = {(one.vm.instance_uuid, one.vm.moref): one for one in pair(snapshot.inventory, snapshot.catalogue)}
+    return [_resolve(row, now.get((row["instance_uuid"], row["moref"])), lookup) for row in rows]
+
+
+def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
+    zone_id = lookup.zone_of(one.cluster_id if one else row["cluster_id"])
+    owner, owner_problem = lookup.owner(row["account"], row["domain"], row["project"])
+    offering = lookup.service_offering(row["service_offering"]) if row["service_offering"] else None
+    template = lookup.template(row["template"], zone_id) if row["template"] else None
+    speed = row["cpu_speed_mhz"]
+    resolved = ResolvedRow(
+        row=row,
+        pair=one,
+        zone_id=zone_id,
+        owner=owner,
+        owner_problem=owner_problem,
+        offering=offering.object if offering else None,
+        offering_problem=offering.problem if offering else "no compute offering is named",
+        offering_access=_offering_access(lookup, owner, offering.object if offering else None, zone_id),
+        template=template.object if template else None,
+        template_problem=template.problem if template else "",
+        cpu_speed_mhz=int(speed) if speed.isdigit() else None,
+        number_problem=f"'{speed}' is not a number of MHz" if speed and not speed.isdigit() else "",
+    )
+    if one is None:
+        return resolved
+    listed_nics = {nic.id: nic for nic in one.listed.nic} if one.listed else {}
+    listed_disks = {disk.id: disk for disk in one.listed.disk} if one.listed else {}
+    by_label = {row[f"nic{n}_label"]: n for n in range(1, _devices(row, "nic") + 1)}
+    by_id = {row[f"disk{n}_id"]: n for n in range(1, _devices(row, "disk") + 1)}
+    for position, nic in enumerate(one.vm.nics, start=1):
+        number = by_label.get(nic.label, position)
+        wanted = row[f"nic{number}_network"]
+        found = lookup.network(wanted, zone_id, owner) if wanted else None
+        resolved.nics.append(
+            ResolvedNic(
+                number,
+                nic,
+                listed_nics.get(nic.label),
+                wanted,
+                found.object if found else None,
+                found.problem if found else "no network is named for this NIC",
+                _network_access(lookup, owner, found.object if found else None),
+                row[f"nic{number}_ip"].strip(),
+            )
+        )
+    for position, disk in enumerate(one.vm.disks, start=1):
+        number = by_id.get(disk.disk_id, position)
+        wanted = row[f"disk{number}_offering"]
+        is_root = disk.disk_id == row["root_disk"]
+        chosen = lookup.disk_offering(wanted) if wanted else None
+        missing = "" if is_root else "no disk offering is named for this data disk"
+        resolved.disks.append(
+            ResolvedDisk(
+                number,
+                disk,
+                listed_disks.get(disk.disk_id),
+                is_root,
+                wanted,
+                chosen.object if chosen else None,
+                chosen.problem if chosen else missing,
+                _offering_access(lookup, owner, chosen.object if chosen else None, zone_id),
+            )
+        )
+    return resolved
+
+
+def _offering_access(
+    lookup: Lookup, owner: Owner, offering: ServiceOffering | DiskOffering | None, zone_id: str
+) -> str:
+    if offering is None or lookup.may_use_offering(owner, offering, zone_id):
+        return ""
+    return f"{offering.name} is restricted to other domains or zones than the owner's"
+
+
+def _network_access(lookup: Lookup, owner: Owner, network: Network | None) -> str:
+    if network is None or lookup.may_use_network(owner, network):
+        return ""
+    holder = network.project or network.account or network.domainpath
+    return (
+        f"network {network.name} belongs to {holder}, not to {owner.account or owner.project_id or 'the calling admin'}"
+    )
+
+
+def _devices(row: Row, device: str) -> int:
+    return width(list(row.cells), "nic" if device == "nic" else "disk")
+
+
+def import_request(resolved: ResolvedRow) -> ImportRequest:
+    """The call for one row. Raises ValueError when the row has problems: check first."""
+    if resolved.pair is None or resolved.pair.listed is None or resolved.offering is None:
+        raise ValueError(f"row {resolved.row.line} is not ready to import")
+    row, owner, one = resolved.row, resolved.owner, resolved.pair
+    speed = resolved.cpu_speed_mhz if resolved.offering.cpuspeed is None else None
+    return ImportRequest(
+        cluster_id=one.cluster_id,
+        name=one.vm.name,
+        service_offering_id=resolved.offering.id,
+        hostname=row["hostname"],
+        display_name=row["display_name"] or one.vm.name,
+        account=owner.account,
+        domain_id=owner.domain_id if owner.account else "",
+        project_id=owner.project_id,
+        template_id=resolved.template.id if resolved.template else "",
+        nic_networks=tuple((nic.nic.label, nic.network.id) for nic in resolved.nics if nic.network),
+        nic_addresses=tuple((nic.nic.label, nic.ip) for nic in resolved.nics if nic.ip),
+        data_disk_offerings=tuple(
+            (d.disk.disk_id, d.offering.id) for d in resolved.disks if not d.is_root and d.offering
+        ),
+        details=(("cpuSpeed", str(speed)),) if speed else (),
+        migrate_allowed=is_yes(row["migrate_allowed"]),
+        forced=is_yes(row["forced"]),
+    )
