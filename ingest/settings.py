@@ -36,12 +36,14 @@ SecretStore = Callable[[str], str | None]
 
 
 class RunSettings(BaseModel):
-    """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file."""
+    """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file; `state` keeps
+    what must outlive a run, such as the database of a local Prefect server."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path = Path("runs")
     rules: Path | None = None
+    state: Path = Path(".ingest")
 
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -219,7 +221,7 @@ def _loader(section: str, model: type[BaseModel], table: Any, secrets: SecretSto
             return env_settings, FromTable(settings_cls), FromSecretStore(settings_cls)
 
     fields: dict[str, Any] = {
-        name: (dict[str, Any] if _is_nested(info) else Any, Field(default=None))
+        name: (dict[str, Any] | None if _is_nested(info) else Any, Field(default=None))
         for name, info in model.model_fields.items()
     }
     return create_model(f"{section.title()}Settings", __base__=Loader, **fields)

@@ -1,0 +1,1 @@
+"""Doing what the plan says: one call per row, every outcome accounted for."""

@@ -1,8 +1,8 @@
 """The CSV sheet: read what spreadsheets write, write what spreadsheets read, lose nothing in between.
 
-Unknown columns, the order of columns and comment lines (`#` in the first character of a line) survive a round trip, and
-so do delimiter (`,`, `;`, tab), byte order mark and line ends. Cells that a spreadsheet would run as a formula are
-written with a leading apostrophe, which is taken off again on reading.
+Unknown columns, the order of columns, comment lines (`#` in the first character of a line) and blank lines survive a
+round trip, and so do delimiter (`,`, `;`, tab), byte order mark and line ends. Cells that a spreadsheet would run as a
+formula are written with a leading apostrophe, which is taken off again on reading.
 """
 
 from __future__ import annotations
@@ -142,9 +142,7 @@ def _records(text: str, place: str) -> list[tuple[int, list[str] | str]]:
     while at < len(lines):
         start = at + 1
         if lines[at].startswith("#") or not lines[at].strip():
-            comment = physical().rstrip("\r\n")
-            if comment.strip():
-                records.append((start, comment))
+            records.append((start, physical().rstrip("\r\n")))
             continue
         reader = csv.reader(iter(physical, None), delimiter=delimiter, strict=True)
         try:

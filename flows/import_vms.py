@@ -1,0 +1,130 @@
+"""The whole pipeline: discover, list, plan, check, import. The flow owns the concurrency of the imports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.futures import as_completed
+from prefect.states import Cancelled, Completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
+
+from flows.plan_vms import plan_vms
+from ingest.engine.importing import BatchResult, Pace
+from ingest.errors import FindingsBlock, RemoteError
+from ingest.model.outcome import Outcome
+from ingest.stages.import_batch import batches
+from ingest.stages.run_folder import existing_run_folder
+from ingest.stages.validate import Validated, read_calls
+from tasks.import_batch import import_batch
+from tasks.report_results import report_results
+from tasks.run_names import stamped
+from tasks.stop_signal import stop_signal
+
+Concurrency = Annotated[int, Field(ge=1, le=100, description="Imports in flight at any moment, all batches together.")]
+BatchSize = Annotated[int, Field(ge=1, le=25, description="Rows one import_batch task run takes, one after another.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What a run did: its folder, what the checks said, an outcome for every row of the plan.
+
+    `outcomes` is empty after a dry run. `systemic` says why the line was stopped, '' when it was not.
+    """
+
+    folder: Path
+    checked: Validated
+    outcomes: tuple[Outcome, ...] = ()
+    dry_run: bool = False
+    stopped: bool = False
+    systemic: str = ""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Outcomes by status."""
+        return Counter(outcome.status for outcome in self.outcomes)
+
+
+@flow(name="import-stage")
+def import_stage(folder: str, batch_size: int, pace: Pace) -> tuple[list[Outcome], bool, str]:
+    """Hand the approved calls to import_batch task runs, wave by wave. The thread pool's size is the concurrency."""
+    outcomes: list[Outcome] = []
+    systemic = ""
+    calls = read_calls(existing_run_folder(Path(folder)))
+    with stop_signal() as stop:
+        number = 0
+        for wave in sorted({call.wave for call in calls}):
+            members = batches([call for call in calls if call.wave == wave], batch_size)
+            futures = []
+            for rows in members:
+                number += 1
+                futures.append(import_batch.submit(folder, number, rows[0].vm, len(rows), rows, pace, stop))
+            for future in as_completed(futures):
+                batch: BatchResult = future.result()
+                outcomes.extend(batch.outcomes)
+                systemic = systemic or batch.systemic
+    return outcomes, stop.is_set(), systemic
+
+
+@flow(name="import-vms", flow_run_name=stamped("import"))
+def import_vms(
+    dry_run: bool = True,
+    max_concurrent_imports: Concurrency = 5,
+    batch_size: BatchSize = 10,
+    plan: str | None = None,
+    rules: str | None = None,
+    clusters: list[str] | None = None,
+    datacenter: str | None = None,
+    on_critical: Literal["exclude", "stop"] = "exclude",
+    runs_folder: str | None = None,
+    pace: Pace | None = None,
+) -> State[ImportResult]:
+    """Import unmanaged VMware VMs into CloudStack: discover, list, plan, check, import.
+
+    Args:
+        dry_run: Stop before the first write and show what would be sent (calls.csv).
+        max_concurrent_imports: Imports in flight at any moment, all batches together.
+        batch_size: Rows one import_batch task run takes, one after another.
+        plan: An edited plan (CSV) on the worker. Empty: plan afresh with the rules.
+        rules: Rules file (YAML) on the worker. Empty: the setting INGEST_RUN_RULES, else the built-in defaults.
+        clusters: CloudStack clusters to list, by name or UUID. Empty: every VMware cluster.
+        datacenter: vCenter datacenter to read, by name or path. Empty: all.
+        on_critical: exclude leaves rows with critical findings out; stop imports nothing if there is one.
+        runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
+        pace: How often jobs are asked about, and how long they may take.
+    """
+    planned = plan_vms(rules=rules, clusters=clusters, datacenter=datacenter, plan=plan, runs_folder=runs_folder)
+    folder, checked = planned.folder, planned.checked
+    if checked.blocked and on_critical == "stop":
+        raise FindingsBlock(
+            f"{checked.blocked} rows have critical findings; nothing was imported",
+            place=str(checked.plan_csv),
+            cure="mend the rows (column fix), or run again with on_critical=exclude to leave them out",
+        )
+    if dry_run:
+        result = ImportResult(folder, checked, dry_run=True)
+        return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
+    runner: ThreadPoolTaskRunner[BatchResult] = ThreadPoolTaskRunner(max_workers=max_concurrent_imports)
+    stage = import_stage.with_options(
+        flow_run_name=f"{len(checked.ready)} VMs, {max_concurrent_imports} in flight",
+        task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
+    )
+    outcomes, stopped, systemic = stage(str(folder), batch_size, pace or Pace())
+    concluded = report_results(str(folder), outcomes)
+    result = ImportResult(folder, checked, concluded.outcomes, stopped=stopped, systemic=systemic)
+    counts = result.counts
+    message = ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "nothing to import"
+    if systemic:
+        raise RemoteError(
+            f"stopped: {systemic} ({message})",
+            place=str(concluded.results_csv),
+            cure="mend the cause (`ingest doctor`), then run again: what is imported is not listed any more",
+        )
+    if stopped:
+        return Cancelled(message=f"stopped: {message}", data=result)
+    return Completed(message=message, data=result)

@@ -1,0 +1,53 @@
+"""`ingest check`: check an edited plan against a saved snapshot, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest.cli.output import Format, show, talk
+from ingest.report.tables import record
+from ingest.stages.run_folder import SNAPSHOT, existing_run_folder, new_run_folder
+from ingest.stages.validate import FINDING_COLUMNS, Validated, validate
+
+
+def check(
+    plan: Path,
+    *,
+    snapshot: Path | None = None,
+    format: Format = "table",  # noqa: A002  the option's name
+) -> int:
+    """Check a plan against the snapshot it was made from. Needs no server, changes nothing of yours.
+
+    Exit code 3 when rows are blocked by critical findings.
+
+    Parameters
+    ----------
+    plan
+        The plan (CSV), edited or not.
+    snapshot
+        Run folder or snapshot.json to check against. Without it, the snapshot next to the plan.
+    format
+        Format of the findings on stdout.
+    """
+    source = snapshot or plan.parent
+    source = source.parent if source.name == SNAPSHOT else source
+    origin = existing_run_folder(source)
+    saved = origin.need(SNAPSHOT, made_by="list_unmanaged")
+    folder = new_run_folder(source / "checks")
+    folder.write(SNAPSHOT, saved.read_bytes())
+    checked = validate(folder, plan)
+    show_findings(checked, format)
+    talk.print(f"checked copy, findings and calls: {folder.path}", markup=False)
+    talk.print(f"next: {'mend the plan and check again' if checked.blocked else f'ingest run {plan}'}", markup=False)
+    return 3 if checked.blocked else 0
+
+
+def show_findings(checked: Validated, format_: Format) -> None:
+    """Findings on stdout, the sum on stderr."""
+    columns = ("row", "vm", "column", "rule", "level", "message", "fix") if format_ == "table" else FINDING_COLUMNS
+    show([record(finding) for finding in checked.findings], columns, format_)
+    levels = checked.levels
+    talk.print(
+        f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {levels['critical']} critical findings, "
+        f"{levels['warning']} warnings, {levels['info']} informational"
+    )

@@ -1,0 +1,120 @@
+"""A Prefect server of our own for runs on this machine: loopback only, its own database file, started and stopped here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from ingest.errors import IngestError, Transient
+from ingest.quiet import no_telemetry
+
+API_VARIABLE = "PREFECT_API_URL"
+START_TIMEOUT_S = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectServer:
+    """A running server. `api_url` for clients, `ui_url` for browsers, `owned` when this process started it."""
+
+    api_url: str
+    ui_url: str
+    owned: bool
+
+
+@contextmanager
+def prefect_server(home: Path) -> Iterator[PrefectServer]:
+    """The server named by PREFECT_API_URL, or one started here for the time of the block.
+
+    Sets this process's environment so that flows imported inside the block use it. `home` keeps database and log of
+    a server started here. Raises Transient when the server does not come up, with the end of its log.
+    """
+    no_telemetry(os.environ)
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "ingest")
+    # Flow logs go to the server; the terminal shows our own progress.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    given = os.environ.get(API_VARIABLE)
+    if given:
+        yield PrefectServer(given, given.removesuffix("/api"), owned=False)
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = home / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env=_server_environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for the run, which must still reach the server
+        )
+    try:
+        _wait_until_healthy(url, process, log)
+        os.environ[API_VARIABLE] = f"{url}/api"
+        yield PrefectServer(f"{url}/api", url, owned=True)
+    finally:
+        os.environ.pop(API_VARIABLE, None)
+        _stop(process)
+
+
+def _server_environment(home: Path) -> dict[str, str]:
+    environment = dict(os.environ)
+    no_telemetry(environment)
+    environment |= {
+        "PREFECT_HOME": str(home.resolve()),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home.resolve() / 'prefect.db'}",
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
+    }
+    environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
+    return environment
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    session = requests.Session()
+    session.trust_env = False
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if session.get(f"{url}/api/health", timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.2)  # not listening yet
+    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+    raise Transient(f"the local Prefect server did not start:\n{tail}", place=str(log), cure=f"read {log}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and what it started, by the process group that is its own."""
+    for number, patience_s in ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        if process.poll() is not None:
+            return
+        os.killpg(process.pid, number)
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            continue
+    if process.poll() is None:
+        raise IngestError(f"the local Prefect server (pid {process.pid}) does not end", cure=f"kill -9 {process.pid}")

@@ -1,0 +1,122 @@
+"""`ingest run`: the import, as the flow `import_vms` on a Prefect server. Shows first; writes with --yes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.types import PositiveInt
+from rich.markup import escape
+
+from ingest.cli.local_server import prefect_server
+from ingest.cli.output import Format, show, talk
+from ingest.cli.progress import shown
+from ingest.engine.importing import Pace
+from ingest.errors import UsageError
+from ingest.report.tables import record
+from ingest.settings import load_settings
+from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS
+
+if TYPE_CHECKING:
+    from flows.import_vms import ImportResult
+
+OUTCOME_COLUMNS = ("row", "vm", "status", "duration_s", "vm_id", "error")
+ALL_OUTCOME_COLUMNS = ("row", "vm", "status", "vm_id", "job_id", "error", "duration_s")
+
+
+def run(
+    plan: Path | None = None,
+    *,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=())] = False,
+    config: Path | None = None,
+    rules: Path | None = None,
+    cluster: list[str] | None = None,
+    datacenter: str | None = None,
+    max_concurrent_imports: PositiveInt = 5,
+    batch_size: PositiveInt = 10,
+    on_critical: Literal["exclude", "stop"] = "exclude",
+    format: Format = "table",  # noqa: A002  the option's name
+) -> int:
+    """Import VMs: with a plan exactly its rows, without one everything the rules say. Shows only, until --yes.
+
+    Exit codes: 0 every row imported, 3 rows blocked by findings, 4 rows failed, 5 stopped, 6 a server went away.
+
+    Parameters
+    ----------
+    plan
+        The plan (CSV) to import. Without it a fresh plan is made.
+    yes
+        Really import. Without it nothing is written; what would be sent is shown.
+    config
+        TOML file with settings.
+    rules
+        Rules file (YAML) for a fresh plan.
+    cluster
+        CloudStack cluster to list, by name or UUID; repeatable. Without it every VMware cluster.
+    datacenter
+        Only this vCenter datacenter, by name or path.
+    max_concurrent_imports
+        Imports in flight at any moment.
+    batch_size
+        Rows one import_batch task run takes, one after another (1 to 25).
+    on_critical
+        exclude leaves rows with critical findings out; stop imports nothing if there is one.
+    format
+        Format of the outcomes on stdout.
+    """
+    if max_concurrent_imports > 100 or batch_size > 25:
+        raise UsageError("at most 100 imports in flight and 25 rows a batch", cure="ingest run --help")
+    if config:
+        import os
+
+        os.environ["INGEST_CONFIG"] = str(config)
+    settings = load_settings()
+    _ = settings.vcenter, settings.cloudstack  # missing settings are told before a server is started
+    with prefect_server(settings.run.state / "prefect") as server, shown(talk):
+        talk.print(f"Prefect server: {server.ui_url}", markup=False)
+        from flows.import_vms import import_vms
+
+        result = import_vms(
+            dry_run=not yes,
+            plan=str(plan) if plan else None,
+            rules=str(rules) if rules else None,
+            clusters=cluster,
+            datacenter=datacenter,
+            max_concurrent_imports=max_concurrent_imports,
+            batch_size=batch_size,
+            on_critical=on_critical,
+            pace=Pace(),
+        )
+    show_result(result, format)
+    if result.dry_run:
+        what = str(plan) if plan else str(result.checked.plan_csv)
+        talk.print(f"nothing was written; to import: ingest run {what} --yes", markup=False)
+    return exit_code(result)
+
+
+def show_result(result: ImportResult, format_: Format) -> None:
+    """Outcomes (or, after a dry run, the calls) on stdout; sums and files on stderr."""
+    if result.dry_run:
+        calls = [{"row": one.row, "vm": one.vm, **record(one.request)} for one in result.checked.ready]
+        show(calls, ("row", "vm", "hostname", "account", "nic_networks", "data_disk_offerings"), format_)
+        talk.print(f"dry run: {len(calls)} would be imported, {result.checked.blocked} rows are blocked")
+        talk.print(f"calls: {result.folder / CALLS_CSV}", markup=False)
+        return
+    columns = OUTCOME_COLUMNS if format_ == "table" else ALL_OUTCOME_COLUMNS
+    show([record(outcome) for outcome in result.outcomes], columns, format_)
+    sums = ", ".join(f"{number} {status}" for status, number in sorted(result.counts.items()))
+    talk.print(f"[bold]{escape(sums)}[/]")
+    talk.print(f"plan:    {result.checked.plan_csv}", markup=False)
+    talk.print(f"results: {result.folder / RESULTS}", markup=False)
+    talk.print(f"report:  {result.folder / REPORT}", markup=False)
+
+
+def exit_code(result: ImportResult) -> int:
+    """The documented exit code of a result."""
+    if result.stopped:
+        return 5
+    counts = result.counts
+    if counts["failed"] or counts["unknown"] or counts["not-started"]:
+        return 4
+    return 3 if result.checked.blocked else 0

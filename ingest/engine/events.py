@@ -1,0 +1,75 @@
+"""What happens, told to whoever listens. The engine knows nothing of progress bars, Prefect or reports."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ingest.model.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage of the pipeline begins; `total` is the number of steps it will tell of, 0 when unknown."""
+
+    stage: str
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageStep:
+    """Something within a stage is done."""
+
+    stage: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageDone:
+    """A stage is over; `summary` says in a line what came out."""
+
+    stage: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowStarted:
+    """The call for a row is about to be sent."""
+
+    row: int
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowDone:
+    """A row is over."""
+
+    outcome: Outcome
+
+
+Event = StageStarted | StageStep | StageDone | RowStarted | RowDone
+Listener = Callable[[Event], None]
+
+_listeners: list[Listener] = []
+_lock = threading.Lock()
+
+
+def tell(event: Event) -> None:
+    """Tell every listener. Called from many threads; listeners are called one at a time."""
+    with _lock:
+        for listener in _listeners:
+            listener(event)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """The listener hears everything told in this process while the block runs."""
+    with _lock:
+        _listeners.append(listener)
+    try:
+        yield
+    finally:
+        with _lock:
+            _listeners.remove(listener)

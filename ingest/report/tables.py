@@ -1,0 +1,45 @@
+"""Records as text for people and machines: CSV for files, and the same rows as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+
+def csv_bytes(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
+    """A CSV that spreadsheets open as is: byte order mark, CRLF, formulas disarmed by a leading apostrophe."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_safe(row.get(column, "")) for column in columns])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def json_bytes(document: Any) -> bytes:
+    """Indented JSON with sorted keys, UTF-8, one newline at the end."""
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def record(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass instance, one level deep."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _safe(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def csv_rows(content: bytes) -> list[dict[str, str]]:
+    """The rows of a CSV written by `csv_bytes`, formulas armed again."""
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    return [{name: _unsafe(value) for name, value in row.items()} for row in reader]
+
+
+def _unsafe(text: str) -> str:
+    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,30 @@
+"""The end of a run: `results.csv` (the plan with what became of every row) and `report.html`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.model.outcome import Outcome
+from ingest.report.html import render_report
+from ingest.report.tables import csv_rows
+from ingest.stages.import_batch import write_results
+from ingest.stages.run_folder import FINDINGS, REPORT, RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """One outcome per row of the sheet, in its order, and the files for people."""
+
+    outcomes: tuple[Outcome, ...]
+    results_csv: Path
+    report_html: Path
+
+
+def conclude(folder: RunFolder, outcomes: Sequence[Outcome]) -> Concluded:
+    """Write the results and the report of the folder's run."""
+    results_csv, everything = write_results(folder, outcomes)
+    findings = csv_rows(folder.need(FINDINGS, made_by="validate").read_bytes())
+    page = render_report(title=f"Import run {folder.path.name}", outcomes=everything, findings=findings)
+    return Concluded(tuple(everything), results_csv, folder.write(REPORT, page))

@@ -1,0 +1,33 @@
+"""Stage 1 as a task: what vCenter shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ingest.engine.events import StageDone, StageStarted, tell
+from ingest.stages.discover_networks import Discovered, Scope
+from ingest.stages.discover_networks import discover_networks as discover
+from ingest.stages.run_folder import existing_run_folder
+from tasks.artifacts import markdown
+from tasks.retrying import RETRY_DELAYS_S, only_transient
+from tasks.site import site_settings
+
+
+@task(
+    name="discover_networks",
+    cache_policy=NO_CACHE,
+    retries=len(RETRY_DELAYS_S),
+    retry_delay_seconds=RETRY_DELAYS_S,
+    retry_condition_fn=only_transient,
+)
+def discover_networks(folder: str, datacenter: str | None = None) -> Discovered:
+    """Read networks and VMs of the vCenter into the run's folder."""
+    tell(StageStarted("discover_networks"))
+    found = discover(site_settings().vcenter, existing_run_folder(Path(folder)), Scope(datacenter=datacenter))
+    text = f"{found.vms} VMs, {found.nics} NICs on {found.networks} networks, {found.problems} problems"
+    markdown("discover-networks", f"**vCenter**: {text}, {found.requests} requests.\n\n`{found.networks_csv}`")
+    tell(StageDone("discover_networks", text))
+    return found

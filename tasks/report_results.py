@@ -1,0 +1,31 @@
+"""After the last batch: the results in the sheet, the report, and one artifact that says what became of every row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ingest.engine.events import StageDone, StageStarted, tell
+from ingest.model.outcome import Outcome
+from ingest.report.html import ORDER as FAILURES_FIRST
+from ingest.report.tables import record
+from ingest.stages.conclude import Concluded, conclude
+from ingest.stages.run_folder import existing_run_folder
+from tasks.artifacts import table
+
+
+@task(name="report_results", cache_policy=NO_CACHE)
+def report_results(folder: str, outcomes: Sequence[Outcome]) -> Concluded:
+    """Write results.csv and report.html; show the outcomes in the UI, failures first."""
+    tell(StageStarted("report_results"))
+    concluded = conclude(existing_run_folder(Path(folder)), outcomes)
+    ordered = sorted(concluded.outcomes, key=lambda o: (FAILURES_FIRST.index(o.status), o.row))
+    counts = Counter(outcome.status for outcome in concluded.outcomes)
+    text = ", ".join(f"{counts[status]} {status}" for status in FAILURES_FIRST if counts[status]) or "no rows"
+    table("outcomes", [record(one) for one in ordered], f"{text}. All rows: {concluded.results_csv}")
+    tell(StageDone("report_results", text))
+    return concluded

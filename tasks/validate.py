@@ -1,0 +1,30 @@
+"""Stage 4 as a task: the checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ingest.engine.events import StageDone, StageStarted, tell
+from ingest.report.tables import record
+from ingest.stages.run_folder import existing_run_folder
+from ingest.stages.validate import Validated
+from ingest.stages.validate import validate as check
+from tasks.artifacts import table
+
+
+@task(name="validate", cache_policy=NO_CACHE)
+def validate(folder: str, plan: str | None = None) -> Validated:
+    """Check the plan against what both servers said; findings by row, column, rule and level."""
+    tell(StageStarted("validate"))
+    checked = check(existing_run_folder(Path(folder)), Path(plan) if plan else None)
+    levels = checked.levels
+    text = (
+        f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {levels['critical']} critical findings, "
+        f"{levels['warning']} warnings, {levels['info']} informational"
+    )
+    table("findings", [record(finding) for finding in checked.findings], f"{text}. Whole list: {checked.findings_csv}")
+    tell(StageDone("validate", text))
+    return checked
