@@ -299,7 +299,7 @@ class Journal:
     """What truly happened, for tests to assert on: never what a client believes.
 
     `imports` are (vm moref, instance id) in commit order; `requests` counts API calls per command;
-    `imports_running` now and `peak_imports_running` ever count import jobs between accept and end.
+    `imports_running` now and `peak_imports_running` ever count import jobs between the start and end of their work.
     """
 
     imports: list[tuple[str, str]] = field(default_factory=list)
@@ -340,3 +340,4 @@ class Cloud:
     import_jitter_seconds: float = 0.0
     list_seconds_per_vm: float = 0.0
     job_threads: int = 125
+    in_maintenance: bool = False  # True: asynchronous calls are refused with 503

@@ -1,0 +1,171 @@
+"""Asynchronous jobs: accepted at once, run on their own threads, followed by id (CloudStack: AsyncJobManagerImpl)."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ingest.twin.cloud import Event, Job, new_id
+from ingest.twin.cloudstack import configuration
+from ingest.twin.cloudstack.records import Json
+from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, ServerError
+from ingest.twin.world import World
+
+_LOG = logging.getLogger("ingest.twin.cloudstack.jobs")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+PENDING, SUCCEEDED, FAILED = 0, 1, 2
+
+
+class JobLost(Exception):
+    """The management server went away under a running job: it ends where it is, without cleanup."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """A job to be: the Java class it is shown as, its event, and the work.
+
+    `run` gets the running job and returns the job's result; a ServerError it raises becomes the failure.
+    """
+
+    cmd: str
+    run: Callable[[RunningJob], Json]
+    event_type: str
+    event_text: str
+    ownerid: str
+    is_import: bool = False
+
+
+class RunningJob:
+    """What the work of a job sees of it."""
+
+    def __init__(self, world: World, plan: JobPlan, lost: threading.Event) -> None:
+        self._world = world
+        self._plan = plan
+        self._lost = lost
+
+    def event(self, state: str, *, level: str = "INFO") -> None:
+        """Write the job's event with a new state; call it with the world's lock held."""
+        _write_event(self._world, self._plan, state, level)
+
+    def wait(self, duration_seconds: float) -> None:
+        """Let time pass. Raises JobLost when the management server goes away meanwhile."""
+        self._lost.wait(max(duration_seconds, 0))
+        self.check()
+
+    def check(self) -> None:
+        """Raise JobLost when the management server is gone; call it with the world's lock held before changes."""
+        if self._lost.is_set():
+            raise JobLost
+
+
+class JobEngine:
+    """The job queue of one management server. Ids, statuses and results live in `world.cloud.jobs`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lost = threading.Event()
+        self._pool = ThreadPoolExecutor(world.cloud.job_threads, thread_name_prefix="twin-job")
+
+    def submit(self, plan: JobPlan, *, accountid: str, userid: str, custom_id: str) -> str:
+        """Store and queue a job, return its id. Raises what check S6 says about `custom_id`."""
+        world = self._world
+        with world.lock:
+            # The event precedes the check, so that refused duplicates leave one as well.
+            _write_event(world, plan, "Scheduled", "INFO")
+            job = Job(self._free_id(custom_id), plan.cmd, accountid, userid, created=time.time())
+            world.cloud.jobs[job.id] = job
+            world.cloud.journal.imports_accepted += plan.is_import
+            # Inside the lock: a loss of jobs between the row and the queue would leave one pending for ever.
+            self._pool.submit(self._run, job, plan, self._lost)
+        return job.id
+
+    def find(self, job_id: str) -> Job | None:
+        """A job that is still stored; call with the world's lock held."""
+        job = self._world.cloud.jobs.get(job_id)
+        if job is not None and self._expired(job):
+            del self._world.cloud.jobs[job_id]
+            return None
+        return job
+
+    def forget_expired(self) -> None:
+        """Drop all jobs past their time; call with the world's lock held."""
+        for job_id in list(self._world.cloud.jobs):
+            self.find(job_id)
+
+    def _expired(self, job: Job) -> bool:
+        # `job.expire.minutes` counts from the end, for jobs that never end from their creation.
+        since = job.created if job.completed is None else job.completed
+        return time.time() - since > 60 * configuration.number(self._world.cloud, "job.expire.minutes")
+
+    def lose_all(self) -> None:
+        """Do to the jobs what a restart does: pending ones fail with 530 and without a result, work stops midway."""
+        with self._world.lock:
+            self._lost.set()
+            self._lost = threading.Event()
+            for job in self._world.cloud.jobs.values():
+                if job.status == PENDING:
+                    job.status, job.resultcode, job.result, job.completed = FAILED, 530, None, time.time()
+
+    def stop(self) -> None:
+        """Lose all jobs and end the threads."""
+        self.lose_all()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _free_id(self, custom_id: str) -> str:
+        if not custom_id:
+            return new_id()
+        if not _UUID.fullmatch(custom_id):
+            raise InvalidParameter(f"UUID: {custom_id} doesn't follow the UUID format")
+        known = self.find(custom_id)
+        if known is not None and known.status == PENDING:
+            raise InvalidParameter(f"UUID: {custom_id} already exists so can't create/update with custom id")
+        if known is not None:
+            # The pre-check looks at running jobs only; the database's unique key does not.
+            raise ApiException(530, "Entity already exists ")
+        return custom_id
+
+    def _run(self, job: Job, plan: JobPlan, lost: threading.Event) -> None:
+        journal = self._world.cloud.journal
+        if plan.is_import:
+            with self._world.lock:
+                journal.imports_running += 1
+                journal.peak_imports_running = max(journal.peak_imports_running, journal.imports_running)
+        try:
+            self._finish(job, lost, *self._outcome(job, plan, lost))
+        except JobLost:
+            _LOG.info("job %s was lost with its management server", job.id)
+        finally:
+            if plan.is_import:
+                with self._world.lock:
+                    journal.imports_running -= 1
+
+    def _outcome(self, job: Job, plan: JobPlan, lost: threading.Event) -> tuple[int, int, Json]:
+        running = RunningJob(self._world, plan, lost)
+        try:
+            running.check()
+            return SUCCEEDED, 0, plan.run(running)
+        except ServerError as error:
+            return FAILED, error.job_code, {"errorcode": error.job_code, "errortext": error.text}
+        except JobLost:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever escapes a job is its failure 530, as on the real server
+            _LOG.exception("job %s failed unexpectedly", job.id)
+            return FAILED, 530, {"errorcode": 530, "errortext": str(error)}
+
+    def _finish(self, job: Job, lost: threading.Event, status: int, code: int, result: Json) -> None:
+        with self._world.lock:
+            if lost.is_set():
+                raise JobLost
+            job.status, job.resultcode, job.result, job.completed = status, code, result, time.time()
+
+
+def _write_event(world: World, plan: JobPlan, state: str, level: str) -> None:
+    world.cloud.events.append(
+        Event(new_id(), plan.event_type, level, state, plan.event_text, plan.ownerid, time.time())
+    )

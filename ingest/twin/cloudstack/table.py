@@ -1,0 +1,66 @@
+"""Every command of the twin by its exact, case-sensitive name, and `listApis`, which describes them."""
+
+from __future__ import annotations
+
+from ingest.twin.cloudstack import (
+    import_command,
+    lists_accounts,
+    lists_infrastructure,
+    lists_instances,
+    lists_management,
+    lists_networks,
+    lists_offerings,
+    unmanage,
+    unmanaged_command,
+)
+from ingest.twin.cloudstack.commands import Command, plain
+from ingest.twin.cloudstack.parameters import Kind, text
+from ingest.twin.cloudstack.records import Json
+from ingest.twin.cloudstack.service import Call, Service
+
+
+def list_apis(service: Service, call: Call) -> Json:
+    """The APIs the caller may use. The base parameter of asynchronous calls, customjobid, is not shown."""
+    name = call.arguments.text("name")
+    allowed = call.user.apis
+    shown = [
+        _described(command)
+        for command in COMMANDS.values()
+        if name in ("", command.name) and (allowed is None or command.name in allowed)
+    ]
+    return {"count": len(shown), "api": shown} if shown else {}
+
+
+def _described(command: Command) -> Json:
+    return {
+        "name": command.name,
+        "isasync": command.asynchronous,
+        "httprequesttype": "GET" if command.name.startswith(("list", "query")) else "POST",
+        "params": [
+            {
+                "name": parameter.name,
+                "type": parameter.kind.value,
+                "required": parameter.required,
+                **({"length": 255} if parameter.kind is Kind.TEXT else {}),
+            }
+            for parameter in command.parameters
+            if parameter.name != "customjobid"
+        ],
+        "response": [],
+    }
+
+
+_ALL: tuple[Command, ...] = (
+    *lists_infrastructure.COMMANDS,
+    *lists_offerings.COMMANDS,
+    *lists_accounts.COMMANDS,
+    *lists_networks.COMMANDS,
+    *lists_instances.COMMANDS,
+    *lists_management.COMMANDS,
+    *unmanaged_command.COMMANDS,
+    *import_command.COMMANDS,
+    *unmanage.COMMANDS,
+    plain("listApis", list_apis, text("name")),
+)
+
+COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}

@@ -1,0 +1,77 @@
+"""unmanageVirtualMachine: CloudStack forgets a VM, the hypervisor keeps it (CloudStack: UserVmManagerImpl)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ingest.twin.cloud import Instance
+from ingest.twin.cloudstack import configuration
+from ingest.twin.cloudstack.commands import Command, asynchronous
+from ingest.twin.cloudstack.jobs import JobPlan, RunningJob
+from ingest.twin.cloudstack.parameters import entity
+from ingest.twin.cloudstack.records import Json
+from ingest.twin.cloudstack.refusals import RuntimeFailure
+from ingest.twin.cloudstack.service import Call, Service
+from ingest.twin.world import VM, World
+
+_CLASS = "org.apache.cloudstack.api.command.admin.vm.UnmanageVMInstanceCmd"
+
+
+def unmanage_virtual_machine(service: Service, call: Call) -> JobPlan:
+    instance = service.cloud.instances[call.arguments.text("id")]
+    return JobPlan(
+        cmd=_CLASS,
+        run=partial(_run, service, instance),
+        event_type="VM.UNMANAGE",
+        event_text=f"unmanaging VM. VM ID: {instance.id}",
+        ownerid=instance.accountid,
+    )
+
+
+def _run(service: Service, instance: Instance, job: RunningJob) -> Json:
+    world = service.world
+    with world.lock:
+        job.check()
+        job.event("Started")
+        _check(world, instance)
+        _forget(world, instance)
+        job.event("Completed")
+        answer = {"success": True, "details": "VM unmanaged successfully", "hostid": instance.hostid}
+        return {"unmanagevirtualmachineresponse": answer}
+
+
+def _check(world: World, instance: Instance) -> None:
+    """The preconditions the twin can tell. It has no volume snapshots, ISOs or Kubernetes clusters."""
+    if instance.removed:
+        raise RuntimeFailure(f"Unable to find VM with ID: {instance.id}")
+    if instance.state not in ("Running", "Stopped"):
+        raise RuntimeFailure(f"VM with id = {instance.id} must be running or stopped to be unmanaged")
+    if not any(_is_behind(world, vm, instance) for vm in world.vms.values()):
+        raise RuntimeFailure(f"VM {instance.instancename} is not found in the hypervisor")
+
+
+def _is_behind(world: World, vm: VM, instance: Instance) -> bool:
+    cluster = world.cloud.clusters.get(instance.clusterid)
+    if cluster is None or cluster.compute not in world.computes:
+        return False
+    known_as = (vm.name, vm.custom_fields.get("cloud.vm.internal.name"))
+    return (
+        instance.instancename in known_as
+        and world.compute_of(vm).datacenter == world.computes[cluster.compute].datacenter
+    )
+
+
+def _forget(world: World, instance: Instance) -> None:
+    """Volumes stay as removed rows, NICs with their MACs only if `unmanage.vm.preserve.nics` says so."""
+    for volume in world.cloud.volumes.values():
+        if volume.instanceid == instance.id:
+            volume.removed = True
+    if not configuration.flag(world.cloud, "unmanage.vm.preserve.nics"):
+        instance.nics.clear()
+    instance.details.clear()
+    instance.removed = True
+
+
+COMMANDS: tuple[Command, ...] = (
+    asynchronous("unmanageVirtualMachine", unmanage_virtual_machine, entity("id", "instances", required=True)),
+)

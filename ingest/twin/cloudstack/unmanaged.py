@@ -1,0 +1,131 @@
+"""What a VMware host tells CloudStack about its VMs, losses included (CloudStack: VmwareResource, VmwareHelper).
+
+Whatever cannot be read is left out without an error: a host, the rest of a host behind an unreadable VM, a disk, a
+NIC. That is the behaviour clients must survive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ingest.twin.cloud import Cluster, Host
+from ingest.twin.cloudstack.unmanaged_devices import UnmanagedDisk, UnmanagedNic, read_disks, read_nics
+from ingest.twin.world import VM, World
+
+_INTERNAL_NAME_FIELD = "cloud.vm.internal.name"
+_INTERNAL_NAME = re.compile(r"i-\d+-\d+-.+")
+_POWER_STATES = {"poweredOn": "PowerOn", "poweredOff": "PowerOff"}
+_UNREADABLE = frozenset({"inaccessible", "orphaned", "invalid"})
+
+
+@dataclass(frozen=True, slots=True)
+class UnmanagedVm:
+    """One VM as a host reports it. `moref` and `instance_name` stay inside the server.
+
+    `cpu_speed_mhz` is the CPU reservation, 0 without one. `instance_name` is what an import will call it.
+    """
+
+    moref: str
+    name: str
+    instance_name: str
+    host: Host
+    hypervisor_version: str
+    power_state: str
+    cpu_number: int
+    cores_per_socket: int
+    cpu_speed_mhz: int
+    memory_mib: int
+    os_id: str
+    os_display_name: str
+    boot_type: str
+    boot_mode: str
+    disks: tuple[UnmanagedDisk, ...]
+    nics: tuple[UnmanagedNic, ...]
+
+
+def visited_hosts(world: World, cluster: Cluster) -> list[Host]:
+    """The hosts that answer: Up and enabled in CloudStack, connected in vCenter."""
+    return [
+        host
+        for host in world.cloud.hosts.values()
+        if host.clusterid == cluster.id
+        and host.state == "Up"
+        and host.resourcestate == "Enabled"
+        and host.moref in world.hosts
+        and world.hosts[host.moref].connection_state == "connected"
+    ]
+
+
+def vms_of_hosts(world: World, hosts: Iterable[Host], *, name: str = "") -> dict[str, list[VM]]:
+    """The VMs registered on each host by the host's id, only those called `name` if one is given."""
+    by_moref: dict[str, list[VM]] = {host.moref: [] for host in hosts}
+    for vm in world.vms.values():
+        if vm.host in by_moref and (not name or vm.name == name):
+            by_moref[vm.host].append(vm)
+    return {host.id: by_moref[host.moref] for host in hosts}
+
+
+def read_host(world: World, host: Host, vms: Iterable[VM], managed: frozenset[str]) -> dict[str, UnmanagedVm]:
+    """The unmanaged VMs of one host by name; of two with one name the later stays.
+
+    An unreadable VM ends the reading of this host: VMs behind it are lost.
+    """
+    found: dict[str, UnmanagedVm] = {}
+    for vm in vms:
+        if vm.connection_state in _UNREADABLE:
+            break
+        if not vm.template and vm.name not in managed:
+            found[vm.name] = _read_vm(world, host, vm)
+    return found
+
+
+def managed_names(world: World, cluster: Cluster) -> frozenset[str]:
+    """Names that hosts of this cluster are told to leave out.
+
+    Instance names of CloudStack's VMs in the cluster (or host-less in its pod), and names derived from removed
+    volumes of the zone whose disk chain has several files: the trap that hides VMs unmanaged after a snapshot.
+    """
+    cloud = world.cloud
+    in_cluster = {host.id for host in cloud.hosts.values() if host.clusterid == cluster.id}
+    names = {
+        instance.instancename
+        for instance in cloud.instances.values()
+        if not instance.removed
+        and (instance.hostid in in_cluster or (not instance.hostid and instance.podid == cluster.podid))
+    }
+    for volume in cloud.volumes.values():
+        owner = cloud.instances.get(volume.instanceid)
+        if volume.removed and len(volume.chaininfo) > 1 and owner is not None and owner.zoneid == cluster.zoneid:
+            for file in volume.chaininfo[1:]:
+                names |= _names_of_file(file)
+    return frozenset(names)
+
+
+def _names_of_file(file: str) -> set[str]:
+    base = file.rsplit("/", 1)[-1].rsplit("] ", 1)[-1].split(".", 1)[0]
+    prefix = base.split("-", 1)[0]
+    return {base} if prefix == "ROOT" else {base, prefix}
+
+
+def _read_vm(world: World, host: Host, vm: VM) -> UnmanagedVm:
+    internal_name = vm.custom_fields.get(_INTERNAL_NAME_FIELD, "")
+    return UnmanagedVm(
+        moref=vm.moref,
+        name=vm.name,
+        instance_name=internal_name if _INTERNAL_NAME.fullmatch(internal_name) else vm.name,
+        host=host,
+        hypervisor_version=world.hosts[vm.host].version,
+        power_state=_POWER_STATES.get(vm.power_state, "PowerUnknown"),
+        cpu_number=vm.cpus,
+        cores_per_socket=max(vm.cores_per_socket, 1),
+        cpu_speed_mhz=vm.cpu_reservation_mhz,
+        memory_mib=vm.memory_mib,
+        os_id=vm.guest_id,
+        os_display_name=vm.guest_full_name,
+        boot_type="UEFI" if vm.firmware == "efi" else "BIOS",
+        boot_mode="SECURE" if vm.secure_boot else "LEGACY",
+        disks=read_disks(world, vm),
+        nics=read_nics(world, vm),
+    )
