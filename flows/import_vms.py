@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -15,8 +15,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.plan_vms import plan_vms
+from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.engine.importing import BatchResult, Pace
-from ingest.errors import FindingsBlock, RemoteError
+from ingest.errors import FindingsBlock, RemoteError, Stopped
 from ingest.model.outcome import Outcome
 from ingest.stages.import_batch import batches
 from ingest.stages.run_folder import existing_run_folder
@@ -24,6 +25,7 @@ from ingest.stages.validate import Validated, read_calls
 from tasks.import_batch import import_batch
 from tasks.report_results import report_results
 from tasks.run_names import stamped
+from tasks.server_traffic import flush_to_server
 from tasks.stop_signal import stop_signal
 
 Concurrency = Annotated[int, Field(ge=1, le=100, description="Imports in flight at any moment, all batches together.")]
@@ -56,6 +58,7 @@ def import_stage(folder: str, batch_size: int, pace: Pace) -> tuple[list[Outcome
     outcomes: list[Outcome] = []
     systemic = ""
     calls = read_calls(existing_run_folder(Path(folder)))
+    tell(StageStarted("import_batch", len(calls)))
     with stop_signal() as stop:
         number = 0
         for wave in sorted({call.wave for call in calls}):
@@ -68,6 +71,7 @@ def import_stage(folder: str, batch_size: int, pace: Pace) -> tuple[list[Outcome
                 batch: BatchResult = future.result()
                 outcomes.extend(batch.outcomes)
                 systemic = systemic or batch.systemic
+    tell(StageDone("import_batch", f"{len(outcomes)} rows"))
     return outcomes, stop.is_set(), systemic
 
 
@@ -128,3 +132,17 @@ def import_vms(
     if stopped:
         return Cancelled(message=f"stopped: {message}", data=result)
     return Completed(message=message, data=result)
+
+
+def run_import(**parameters: Any) -> ImportResult:
+    """Run the flow in this process and give its result, also of a run that was stopped. Raises what the flow raised."""
+    try:
+        state = import_vms(**parameters, return_state=True)
+    finally:
+        flush_to_server()
+    result = state.result(raise_on_failure=not state.is_cancelled())
+    if not isinstance(result, ImportResult):
+        raise Stopped(
+            state.message or "the run was cancelled", cure="run again: what is imported is not listed any more"
+        )
+    return result

@@ -14,7 +14,7 @@ def check(
     plan: Path,
     *,
     snapshot: Path | None = None,
-    format: Format = "table",  # noqa: A002  the option's name
+    format: Format = "table",
 ) -> int:
     """Check a plan against the snapshot it was made from. Needs no server, changes nothing of yours.
 

@@ -20,7 +20,7 @@ def discover(
     cluster: str | None = None,
     folder: str | None = None,
     unused: bool = False,
-    format: Format = "table",  # noqa: A002  the option's name
+    format: Format = "table",
 ) -> int:
     """Read the vCenter: write networks.json and networks.csv, show the networks. Changes nothing.
 

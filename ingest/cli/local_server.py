@@ -1,4 +1,4 @@
-"""A Prefect server of our own for runs on this machine: loopback only, its own database file, started and stopped here."""
+"""A Prefect server of our own for runs on this machine: loopback only, own database file, started and stopped here."""
 
 from __future__ import annotations
 

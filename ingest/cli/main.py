@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
@@ -32,14 +32,18 @@ app = App(
 )
 
 
-def _commands() -> None:
-    """Register every command; each module is small and imports what is heavy only when called."""
-    from ingest.cli import check, demo, discover, doctor, plan, run, twin
-
-    command: Callable[..., object]
-    for command in (demo.demo, discover.discover, plan.plan, check.check, run.run, doctor.doctor):
-        app.command(command)
-    app.command(twin.app)
+# Imported when called: pandas, pyVmomi and Prefect take seconds, and `ingest --help` needs none of them.
+COMMANDS = {
+    "demo": "Import a demo site into an embedded CloudStack. Needs no server, account or key.",
+    "doctor": "Test connection, login, TLS, permissions and APIs of both sides; say what to fix.",
+    "discover": "Read the vCenter: networks and VMs, as files and on the screen. Changes nothing.",
+    "plan": "Discover both sides, write the plan, check it. Changes nothing.",
+    "check": "Check an edited plan against the snapshot it was made from, offline.",
+    "run": "Import VMs: with a plan exactly its rows. Shows only, until --yes.",
+    "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
+}
+for _name, _help in COMMANDS.items():
+    app.command(f"ingest.cli.{_name}:{'app' if _name == 'twin' else _name}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,8 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Run a command; its exit code. Errors of the operator's making end in one message without a traceback."""
     no_telemetry(os.environ)
-    if not app["--help"] or "demo" not in app:
-        _commands()
     try:
         code = app(list(arguments))
     except CycloptsError as error:
@@ -68,5 +70,5 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _help_of(arguments: Sequence[str]) -> str:
-    known = [word for word in arguments[:2] if not word.startswith("-") and word in ("twin", "serve") or word in app]
+    known = [arguments[0]] if arguments and arguments[0] in COMMANDS else []
     return " ".join(["ingest", *known, "--help"])

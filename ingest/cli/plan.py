@@ -22,7 +22,7 @@ def plan(
     rules: Path | None = None,
     cluster: list[str] | None = None,
     datacenter: str | None = None,
-    format: Format = "table",  # noqa: A002  the option's name
+    format: Format = "table",
 ) -> int:
     """Write a plan: one row per VM, every choice with its reason, every finding with its cure. Changes nothing.
 

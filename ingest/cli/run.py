@@ -14,6 +14,8 @@ from ingest.cli.output import Format, show, talk
 from ingest.cli.progress import shown
 from ingest.engine.importing import Pace
 from ingest.errors import UsageError
+from ingest.model.outcome import Outcome
+from ingest.report.html import ORDER
 from ingest.report.tables import record
 from ingest.settings import load_settings
 from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS
@@ -21,7 +23,7 @@ from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS
 if TYPE_CHECKING:
     from flows.import_vms import ImportResult
 
-OUTCOME_COLUMNS = ("row", "vm", "status", "duration_s", "vm_id", "error")
+OUTCOME_COLUMNS = ("row", "vm", "status", "seconds", "why")
 ALL_OUTCOME_COLUMNS = ("row", "vm", "status", "vm_id", "job_id", "error", "duration_s")
 
 
@@ -36,7 +38,7 @@ def run(
     max_concurrent_imports: PositiveInt = 5,
     batch_size: PositiveInt = 10,
     on_critical: Literal["exclude", "stop"] = "exclude",
-    format: Format = "table",  # noqa: A002  the option's name
+    format: Format = "table",
 ) -> int:
     """Import VMs: with a plan exactly its rows, without one everything the rules say. Shows only, until --yes.
 
@@ -75,9 +77,9 @@ def run(
     _ = settings.vcenter, settings.cloudstack  # missing settings are told before a server is started
     with prefect_server(settings.run.state / "prefect") as server, shown(talk):
         talk.print(f"Prefect server: {server.ui_url}", markup=False)
-        from flows.import_vms import import_vms
+        from flows.import_vms import run_import
 
-        result = import_vms(
+        result = run_import(
             dry_run=not yes,
             plan=str(plan) if plan else None,
             rules=str(rules) if rules else None,
@@ -103,13 +105,22 @@ def show_result(result: ImportResult, format_: Format) -> None:
         talk.print(f"dry run: {len(calls)} would be imported, {result.checked.blocked} rows are blocked")
         talk.print(f"calls: {result.folder / CALLS_CSV}", markup=False)
         return
-    columns = OUTCOME_COLUMNS if format_ == "table" else ALL_OUTCOME_COLUMNS
-    show([record(outcome) for outcome in result.outcomes], columns, format_)
+    if format_ == "table":
+        ordered = sorted(result.outcomes, key=lambda one: (-ORDER.index(one.status), one.row))
+        show([_short(outcome) for outcome in ordered], OUTCOME_COLUMNS, format_)
+    else:
+        show([record(outcome) for outcome in result.outcomes], ALL_OUTCOME_COLUMNS, format_)
     sums = ", ".join(f"{number} {status}" for status, number in sorted(result.counts.items()))
     talk.print(f"[bold]{escape(sums)}[/]")
     talk.print(f"plan:    {result.checked.plan_csv}", markup=False)
     talk.print(f"results: {result.folder / RESULTS}", markup=False)
     talk.print(f"report:  {result.folder / REPORT}", markup=False)
+
+
+def _short(outcome: Outcome) -> dict[str, object]:
+    """An outcome for the terminal: what needs a person stands last, next to the prompt."""
+    seconds = f"{outcome.duration_s:.1f}" if outcome.duration_s else ""
+    return {"row": outcome.row, "vm": outcome.vm, "status": outcome.status, "seconds": seconds, "why": outcome.error}
 
 
 def exit_code(result: ImportResult) -> int:

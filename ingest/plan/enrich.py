@@ -174,7 +174,7 @@ def _owner(
         return owner, cells, made
     owner, choice = choices.owner_from_networks(one.listed, zone_id, lookup)
     if owner.project_id:
-        cells |= {"project": owner.project_id, "domain": owner.domain_path}
+        cells |= {"project": choice.value, "domain": owner.domain_path}
         made["project"] = choice
     else:
         cells |= {"account": owner.account, "domain": owner.domain_path}

@@ -98,7 +98,8 @@ def _vm(row: ResolvedRow, snapshot: Snapshot, used: _HostNames) -> dict[str, Any
 def _disk(row: ResolvedRow, disk: ResolvedDisk, snapshot: Snapshot) -> dict[str, Any]:
     record: dict[str, Any] = {
         "column": f"disk{disk.number}_offering" if not disk.is_root else "root_disk",
-        "offering_known": "" if disk.is_root and not disk.wanted else disk.problem,
+        # A disk CloudStack does not see needs no offering: VM-005 speaks of it.
+        "offering_known": disk.problem if disk.listed else "",
         "root_has_offering": "the root disk takes the compute offering's disk offering"
         * (disk.is_root and bool(disk.wanted)),
         "offering_access": disk.access,
@@ -136,7 +137,7 @@ def _nic(row: ResolvedRow, nic: ResolvedNic, macs: Counter[str], known: dict[str
         "column": f"nic{nic.number}_network",
         "ip_column": f"nic{nic.number}_ip",
         "mac_column": f"nic{nic.number}_mac",
-        "network_known": nic.problem,
+        "network_known": nic.problem if nic.listed else "",
         "network_access": nic.access,
         "vlan": "",
         "ip": "",

@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from ingest.model.outcome import Outcome, Status
 
-ORDER: tuple[Status, ...] = ("unknown", "failed", "not-started", "imported", "skipped")
+ORDER: tuple[Status, ...] = ("unknown", "failed", "not-started", "skipped", "imported")
 
 _PAGE = """\
 <!doctype html>

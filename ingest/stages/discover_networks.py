@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from ingest.errors import UsageError
 from ingest.model.endpoints import VCenterEndpoint
 from ingest.model.inventory import Inventory
 from ingest.report.tables import csv_bytes, json_bytes
@@ -46,20 +45,15 @@ def discover_networks(
     scope: Scope = Scope(),
     *,
     include_unused: bool = False,
-    progress: Callable[[str, int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Discovered:
     """Read the vCenter and write what it shows. Raises the errors of `ingest.vsphere`; nothing is written then."""
     # pyVmomi takes a third of a second and 60 MB to import; only this stage needs it.
     from ingest.vsphere.inventory import read_inventory
-    from ingest.vsphere.session import connect
+    from ingest.vsphere.session import connect, require_vcenter
 
     with connect(endpoint) as vcenter:
-        if vcenter.api_type != "VirtualCenter":
-            raise UsageError(
-                f"is not a vCenter ({vcenter.api_type})",
-                place=f"{endpoint.host}:{endpoint.port}",
-                cure="CloudStack works through vCenter: give its address in INGEST_VCENTER_HOST",
-            )
+        require_vcenter(vcenter)
         inventory = read_inventory(
             vcenter, datacenter=scope.datacenter, cluster=scope.cluster, folder=scope.folder, progress=progress
         )

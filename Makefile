@@ -1,0 +1,47 @@
+# The two commands to know: `make demo` and `make test`. Both set everything up first.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+# uv of the system if there is one, else one of the project's own.
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+
+# Nothing phones home.
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export GX_ANALYTICS_ENABLED := false
+
+.PHONY: demo test lint types check bench setup clean help
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t12
+
+demo: setup ## import a demo site into an embedded CloudStack
+	$(BIN)/ingest demo $(ARGS)
+
+test: setup ## run the whole suite
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## style, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup ## strict type check
+	$(BIN)/mypy
+
+check: lint types test ## everything CI checks
+
+bench: setup ## benchmarks: each prints a ratio and both numbers
+	$(BIN)/python -m bench
+
+setup: $(VENV)/.installed ## the project's own environment, from the lock file
+
+$(VENV)/.installed: pyproject.toml uv.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@command -v $(UV) >/dev/null || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	$(UV) sync --locked --quiet
+	@touch $@
+
+clean: ## remove what runs and tests leave behind, not the environment
+	rm -rf runs .ingest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
