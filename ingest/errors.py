@@ -90,7 +90,14 @@ class RemoteError(IngestError):
 
 
 class Transient(RemoteError):
-    """Unreachable, timed out, 429 or 502-504: the same call may work later."""
+    """Unreachable, timed out, 429 or 502-504: the same call may work later.
+
+    `retry_after_s` is the wait the server asked for, None when it named none.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, place: str = "", cure: str = "") -> None:
+        super().__init__(message, place=place, cure=cure)
+        self.retry_after_s = retry_after_s
 
 
 class NotTheApi(RemoteError):

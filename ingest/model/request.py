@@ -32,3 +32,15 @@ class ImportRequest:
     migrate_allowed: bool = False
     forced: bool = False
     custom_job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImport:
+    """One row of the plan, ready to be sent: its line in the sheet, the VM's identity, its wave, and the call."""
+
+    row: int
+    vm: str
+    moref: str
+    instance_uuid: str
+    wave: int
+    request: ImportRequest

@@ -1,0 +1,211 @@
+"""The CloudStack API as the pipeline uses it: one thin, typed method for each command.
+
+Methods named `list_...` return everything the key may see, in the server's order, every object once. Errors are those
+of `ApiCaller.call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from ingest.cloudstack.answer import ASK_FIRST, URL_CURE, Payload
+from ingest.cloudstack.caller import ApiCaller, Row
+from ingest.cloudstack.parameters import Parameter, import_parameters
+from ingest.errors import NotTheApi, Refused, UnknownOutcome
+from ingest.model.catalogue import (
+    Account,
+    Api,
+    ApiObject,
+    Capabilities,
+    Cluster,
+    DiskOffering,
+    Domain,
+    GuestOsMapping,
+    Host,
+    Job,
+    Network,
+    Project,
+    ServiceOffering,
+    StoragePool,
+    Template,
+    UnmanagedInstance,
+    VirtualMachine,
+    Zone,
+)
+from ingest.model.request import ImportRequest
+
+Kind = TypeVar("Kind", bound=ApiObject)
+Identity = Callable[[Row], object]
+
+IMPORT_JOB_CLASS = "ImportUnmanagedInstanceCmd"
+_ALL_PROJECTS = -1
+
+
+def _by_id(row: Row) -> object:
+    return row.get("id")
+
+
+def _by_id_and_zone(row: Row) -> object:
+    return (row.get("id"), row.get("zoneid"))
+
+
+class CloudStackClient(ApiCaller):
+    """The CloudStack API with one key. See `ApiCaller` for the arguments; use it as a context manager."""
+
+    def list_zones(self) -> list[Zone]:
+        """All zones."""
+        return self._list(Zone, "listZones", "zone")
+
+    def list_clusters(self, hypervisor: str = "VMware") -> list[Cluster]:
+        """The clusters of one hypervisor."""
+        return self._list(Cluster, "listClusters", "cluster", hypervisor=hypervisor)
+
+    def list_hosts(self, cluster_id: str | None = None) -> list[Host]:
+        """The hypervisor hosts of a cluster, or of all."""
+        return self._list(Host, "listHosts", "host", type="Routing", clusterid=cluster_id)
+
+    def list_networks(self) -> list[Network]:
+        """All guest networks, those of projects included.
+
+        With projectid=-1 the server lists the networks of projects only, without it all the others (CloudStack:
+        NetworkServiceImpl.searchForNetworks), hence two passes.
+        """
+        rows = self.list_all("listNetworks", "network", listall=True)
+        rows += self.list_all("listNetworks", "network", listall=True, projectid=_ALL_PROJECTS)
+        return self._objects(Network, "listNetworks", rows)
+
+    def list_service_offerings(self) -> list[ServiceOffering]:
+        """The active compute offerings."""
+        return self._list(ServiceOffering, "listServiceOfferings", "serviceoffering", listall=True)
+
+    def list_disk_offerings(self) -> list[DiskOffering]:
+        """The active disk offerings. Those bound to a compute offering are not among them."""
+        return self._list(DiskOffering, "listDiskOfferings", "diskoffering", listall=True)
+
+    def list_storage_pools(self) -> list[StoragePool]:
+        """All primary storage pools; members of datastore clusters are never listed, only the cluster's own pool."""
+        return self._list(StoragePool, "listStoragePools", "storagepool")
+
+    def list_domains(self) -> list[Domain]:
+        """All domains."""
+        return self._list(Domain, "listDomains", "domain", listall=True)
+
+    def list_accounts(self) -> list[Account]:
+        """All accounts of people; those of projects are hidden by the server."""
+        return self._list(Account, "listAccounts", "account", listall=True)
+
+    def list_projects(self) -> list[Project]:
+        """All projects."""
+        return self._list(Project, "listProjects", "project", listall=True)
+
+    def list_templates(self) -> list[Template]:
+        """All templates, once for each zone they are in."""
+        rows = self.list_all("listTemplates", "template", templatefilter="all", listall=True)
+        return self._objects(Template, "listTemplates", rows, identity=_by_id_and_zone)
+
+    def list_guest_os_mappings(self, hypervisor: str = "VMware") -> list[GuestOsMapping]:
+        """Which guest OS of CloudStack belongs to which guest id of a hypervisor."""
+        return self._list(GuestOsMapping, "listGuestOsMapping", "guestosmapping", hypervisor=hypervisor)
+
+    def list_unmanaged_instances(self, cluster_id: str, name: str | None = None) -> list[UnmanagedInstance]:
+        """The VMs of a cluster that CloudStack does not manage. Takes minutes for hundreds of VMs.
+
+        The server ignores paging here and leaves out, silently, what hosts did not tell: an absent VM is no proof.
+        `name` is the exact vCenter name; names may repeat on different hosts (CloudStack: ListUnmanagedInstancesCmd,
+        UnmanagedVMsManagerImpl).
+        """
+        command = "listUnmanagedInstances"
+        rows = self._rows(command, self.call(command, clusterid=cluster_id, name=name), "unmanagedinstance")
+        return self._objects(UnmanagedInstance, command, rows, identity=None)
+
+    def list_virtual_machines(
+        self, *, vm_id: str | None = None, zone_id: str | None = None, name: str | None = None
+    ) -> list[VirtualMachine]:
+        """The managed VMs with their NICs, those of projects included. `name` is the exact hostname."""
+        return self._list(
+            VirtualMachine,
+            "listVirtualMachines",
+            "virtualmachine",
+            listall=True,
+            projectid=_ALL_PROJECTS,
+            details="nics,servoff,tmpl",
+            id=vm_id,
+            zoneid=zone_id,
+            name=name,
+        )
+
+    def list_configurations(self, names: Iterable[str]) -> dict[str, str]:
+        """Global settings by name; a setting this release does not have is missing, one without a value is ''."""
+        values: dict[str, str] = {}
+        for name in names:
+            # The server searches for parts of names.
+            for row in self.list_all("listConfigurations", "configuration", name=name):
+                if row.get("name") == name:
+                    values[name] = str(row.get("value", ""))
+        return values
+
+    def capabilities(self) -> Capabilities:
+        """Version and limits of the management server."""
+        payload = self.call("listCapabilities").get("capability", {})
+        return self._object(Capabilities, "listCapabilities", payload)
+
+    def list_apis(self, name: str) -> list[Api]:
+        """The description of one command; empty when this release or the key's role does not have it."""
+        rows = self._rows("listApis", self.call("listApis", name=name), "api")
+        return self._objects(Api, "listApis", rows, identity=None)
+
+    def list_async_jobs(self, keyword: str = IMPORT_JOB_CLASS) -> list[Job]:
+        """The jobs that still run, of all accounts, whose command class contains `keyword`. They do not name the VM."""
+        rows = self.list_all("listAsyncJobs", "asyncjobs", listall=True, keyword=keyword)
+        return self._objects(Job, "listAsyncJobs", rows, identity=None)
+
+    def query_job(self, job_id: str) -> Job | None:
+        """A job's state; None when the server does not know it: never accepted, or deleted a day after its end."""
+        command = "queryAsyncJobResult"
+        try:
+            payload = self.call(command, jobid=job_id)
+        except Refused as error:
+            if error.code == 431 and "parameter jobid " in error.text:
+                return None
+            raise
+        return self._object(Job, command, {"jobid": job_id, **payload})
+
+    def import_unmanaged_instance(self, request: ImportRequest) -> str:
+        """Start an import and give its job id. With `custom_job_id` the server takes the request only once."""
+        command = "importUnmanagedInstance"
+        return self._job_id(command, self.call_with(command, import_parameters(request)))
+
+    def unmanage_virtual_machine(self, vm_id: str) -> str:
+        """Start giving a VM back (it keeps running, untouched) and give the job id."""
+        command = "unmanageVirtualMachine"
+        return self._job_id(command, self.call(command, id=vm_id))
+
+    def _job_id(self, command: str, payload: Payload) -> str:
+        job_id = payload.get("jobid")
+        if not isinstance(job_id, str) or not job_id:
+            raise UnknownOutcome(f"{command} was answered without a job id", place=self._endpoint.url, cure=ASK_FIRST)
+        return job_id
+
+    def _list(self, kind: type[Kind], command: str, key: str, /, **parameters: Parameter) -> list[Kind]:
+        return self._objects(kind, command, self.list_all(command, key, **parameters))
+
+    def _objects(
+        self, kind: type[Kind], command: str, rows: Iterable[Row], identity: Identity | None = _by_id
+    ) -> list[Kind]:
+        # Rows move between pages while others create objects, and two passes may overlap.
+        if identity is not None:
+            rows = {identity(row): row for row in rows}.values()
+        return [self._object(kind, command, row) for row in rows]
+
+    def _object(self, kind: type[Kind], command: str, row: object) -> Kind:
+        problem = ""
+        try:
+            return kind.model_validate(row)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            problem = f"{command}: a {kind.__name__} with an unusable `{field}`: {first['msg']}"
+        raise NotTheApi(problem, place=self._endpoint.url, cure=URL_CURE)
