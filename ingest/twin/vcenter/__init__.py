@@ -1,0 +1,13 @@
+"""An embedded vCenter: the world of `ingest.twin.world` over real SOAP and TLS.
+
+Model limits, stated openly: no roles and permissions (only what settings refuse), alarms, events, performance data,
+tags, storage policies, clones or snapshots as operations. A method that is not imitated answers MethodNotFound.
+"""
+
+from __future__ import annotations
+
+from ingest.twin.vcenter.disturbances import Disturbance
+from ingest.twin.vcenter.server import VCenterServer
+from ingest.twin.vcenter.settings import VCenterSettings
+
+__all__ = ["Disturbance", "VCenterServer", "VCenterSettings"]

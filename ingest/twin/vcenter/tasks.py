@@ -1,0 +1,164 @@
+"""Tasks: power operations that take their time, and those told to fail, hang or ask."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from ingest.twin.vcenter.faults import VimFault, object_gone, task_in_progress
+from ingest.twin.vcenter.timeline import Timeline
+from ingest.twin.vcenter.values import Data, Fault, Ref, Value
+from ingest.twin.world import VM, World
+
+Outcome: TypeAlias = Literal["fail", "hang", "question"]
+_KEPT = 1000
+QUESTION = "The virtual machine might have been moved or copied. Did you move it or copy it?"
+
+
+@dataclass(slots=True)
+class Task:
+    """One task. `finish` does the work when its time has come."""
+
+    moref: str
+    method: str
+    description_id: str
+    vm: str
+    entity_name: str
+    user: str
+    started_at: datetime
+    finish: Callable[[], None]
+    state: str = "running"
+    progress: int | None = 0
+    ended_at: datetime | None = None
+    error: Fault | None = None
+    asking: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        """Its reference."""
+        return Ref("Task", self.moref)
+
+    def info(self) -> Data:
+        """`TaskInfo`."""
+        return Data(
+            "TaskInfo",
+            key=self.moref,
+            task=self.ref,
+            name=self.method,
+            descriptionId=self.description_id,
+            entity=Ref("VirtualMachine", self.vm),
+            entityName=self.entity_name,
+            state=self.state,
+            cancelled=False,
+            cancelable=False,
+            error=self.error,
+            progress=self.progress,
+            reason=Data("TaskReasonUser", userName=self.user),
+            queueTime=self.started_at,
+            startTime=self.started_at,
+            completeTime=self.ended_at,
+            eventChainId=int(self.moref.partition("-")[2]),
+        )
+
+
+class Tasks:
+    """The tasks of this vCenter; at most one runs per VM. Thread-safe; changes the world under its lock."""
+
+    def __init__(self, world: World, timeline: Timeline) -> None:
+        self._world = world
+        self._timeline = timeline
+        self._numbers = itertools.count(1001)
+        self._tasks: dict[str, Task] = {}
+        self._order: deque[str] = deque()
+        self._planned: dict[str, Outcome] = {}
+        self._lock = threading.RLock()
+
+    def plan(self, vm: str, outcome: Outcome) -> None:
+        """Let the next task on this VM (managed object id) fail, hang for ever, or stop with a question."""
+        with self._lock:
+            self._planned[vm] = outcome
+
+    def get(self, moref: str) -> Task | None:
+        """A task by its managed object id."""
+        return self._tasks.get(moref)
+
+    def recent(self) -> list[Value]:
+        """References of the newest tasks."""
+        with self._lock:
+            return [self._tasks[moref].ref for moref in list(self._order)[-10:]]
+
+    def running_on(self, vm: str) -> Task | None:
+        """The task that works on a VM."""
+        with self._lock:
+            return next((task for task in self._tasks.values() if task.vm == vm and task.state == "running"), None)
+
+    def start(self, vm: VM, method: str, user: str, duration_s: float, work: Callable[[VM], None]) -> Ref:
+        """Begin a task that does `work` after `duration_s`. `work` may raise VimFault. Raises VimFault if one runs."""
+        with self._lock:
+            busy = self.running_on(vm.moref)
+            if busy is not None:
+                raise task_in_progress(busy.ref)
+            moref = f"task-{next(self._numbers)}"
+            verb = method.removesuffix("_Task").removesuffix("VM")
+            description_id = f"VirtualMachine.{verb[0].lower()}{verb[1:]}"
+            now = datetime.now(UTC)
+            task = Task(moref, method, description_id, vm.moref, vm.name, user, now, lambda: self._finish(task, work))
+            self._tasks[moref] = task
+            self._order.append(moref)
+            if len(self._order) > _KEPT:
+                self._tasks.pop(self._order.popleft(), None)
+            outcome = self._planned.pop(vm.moref, None)
+        if outcome == "fail":
+            self._timeline.later(duration_s, lambda: self._end(task, _broken()))
+        elif outcome == "question":
+            self._ask(task)
+        elif outcome is None:
+            self._timeline.later(duration_s, task.finish)
+        return task.ref
+
+    def answer(self, vm: VM) -> None:
+        """The question on a VM is answered: its waiting task goes on. Call with the world's lock held."""
+        vm.question = ""
+        self._world.touch(vm)
+        task = self.running_on(vm.moref)
+        if task is not None and task.asking:
+            task.asking = False
+            task.finish()
+
+    def _ask(self, task: Task) -> None:
+        with self._world.lock:
+            vm = self._world.vms.get(task.vm)
+            if vm is not None:
+                vm.question = QUESTION
+                self._world.touch(vm)
+                task.asking = True
+
+    def _finish(self, task: Task, work: Callable[[VM], None]) -> None:
+        with self._world.lock:
+            vm = self._world.vms.get(task.vm)
+            if vm is None:
+                self._end(task, object_gone(Ref("VirtualMachine", task.vm)).value)
+                return
+            try:
+                work(vm)
+            except VimFault as fault:
+                self._end(task, fault.value)
+            else:
+                self._world.touch(vm)
+                self._end(task, None)
+
+    def _end(self, task: Task, error: Fault | None) -> None:
+        with self._lock:
+            task.ended_at = datetime.now(UTC)
+            task.error = error
+            task.progress = None if error else 100
+            task.state = "error" if error else "success"
+
+
+def _broken() -> Fault:
+    return VimFault("GenericVmConfigFault", "The operation failed on the host.", reason="the twin was told so").value

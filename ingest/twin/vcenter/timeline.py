@@ -1,0 +1,53 @@
+"""Things that happen later: tasks that end, guests that shut down."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+
+class Timeline:
+    """Runs functions at their time, on one thread that starts with the first. Due at once means here and now."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Call `action` after `delay_s` seconds; nothing is called any more after `stop`."""
+        if delay_s <= 0:
+            action()
+            return
+        with self._changed:
+            if self._stopped:
+                return
+            heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._numbers), action))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="twin-timeline", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Forget what is due and end the thread."""
+        with self._changed:
+            self._stopped = True
+            self._due.clear()
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._stopped and (not self._due or self._due[0][0] > time.monotonic()):
+                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                if self._stopped:
+                    return
+                _, _, action = heapq.heappop(self._due)
+            action()

@@ -1,0 +1,1 @@
+"""Where worlds come from: made up (generator), described (worldfile) or copied from a vCenter (from_inventory)."""

@@ -1,0 +1,122 @@
+"""Every reference inside a world, and which of them lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from ingest.twin.world import World
+
+Path = tuple[str | int, ...]
+# (dictionary of the world, field, dictionaries it may point into); '' always means: nothing.
+VSPHERE = (
+    ("datacenters", "vm_folder", ("folders",)),
+    ("datacenters", "host_folder", ("folders",)),
+    ("datacenters", "network_folder", ("folders",)),
+    ("datacenters", "datastore_folder", ("folders",)),
+    ("datacenters", "parent", ("folders",)),
+    ("folders", "parent", ("folders", "datacenters")),
+    ("folders", "datacenter", ("datacenters",)),
+    ("computes", "datacenter", ("datacenters",)),
+    ("computes", "parent", ("folders",)),
+    ("vapps", "folder", ("folders",)),
+    ("vapps", "compute", ("computes",)),
+    ("hosts", "compute", ("computes",)),
+    ("switches", "datacenter", ("datacenters",)),
+    ("switches", "parent", ("folders",)),
+    ("switches", "uplink", ("networks",)),
+    ("networks", "datacenter", ("datacenters",)),
+    ("networks", "parent", ("folders",)),
+    ("networks", "switch", ("switches",)),
+    ("datastores", "datacenter", ("datacenters",)),
+    ("datastores", "parent", ("folders",)),
+    ("vms", "folder", ("folders",)),
+    ("vms", "vapp", ("vapps",)),
+    ("vms", "host", ("hosts",)),
+)
+CLOUD = (
+    ("pods", "zoneid", ("zones",)),
+    ("clusters", "zoneid", ("zones",)),
+    ("clusters", "podid", ("pods",)),
+    ("hosts", "clusterid", ("clusters",)),
+    ("hosts", "zoneid", ("zones",)),
+    ("hosts", "podid", ("pods",)),
+    ("domains", "parentid", ("domains",)),
+    ("accounts", "domainid", ("domains",)),
+    ("users", "accountid", ("accounts",)),
+    ("projects", "domainid", ("domains",)),
+    ("projects", "accountid", ("accounts",)),
+    ("networks", "zoneid", ("zones",)),
+    ("networks", "accountid", ("accounts",)),
+    ("networks", "domainid", ("domains",)),
+    ("networks", "projectid", ("projects",)),
+    ("service_offerings", "diskofferingid", ("disk_offerings",)),
+    ("storage_pools", "zoneid", ("zones",)),
+    ("storage_pools", "clusterid", ("clusters",)),
+    ("templates", "zoneid", ("zones",)),
+    ("templates", "ostypeid", ("os_types",)),
+    ("os_mappings", "ostypeid", ("os_types",)),
+    ("instances", "zoneid", ("zones",)),
+    ("instances", "clusterid", ("clusters",)),
+    ("instances", "hostid", ("hosts",)),
+    ("instances", "accountid", ("accounts",)),
+    ("instances", "domainid", ("domains",)),
+    ("instances", "projectid", ("projects",)),
+    ("volumes", "instanceid", ("instances",)),
+    ("volumes", "poolid", ("storage_pools",)),
+)
+
+
+def dangling(world: World) -> Iterator[tuple[Path, str]]:
+    """(key path, what is wrong) for every reference that leads nowhere and every key that is not its object's id."""
+    yield from _references(world, VSPHERE, ())
+    yield from _references(world.cloud, CLOUD, ("cloud",))
+    yield from _across(world)
+    kinds = {source for source, _, _ in VSPHERE}
+    for kind in sorted(kinds):
+        yield from _keys(getattr(world, kind), "moref", (kind,))
+    for kind in sorted({source for source, _, _ in CLOUD} | {"zones", "os_types"}):
+        yield from _keys(getattr(world.cloud, kind), "id", ("cloud", kind))
+
+
+def _references(
+    holder: Any, table: tuple[tuple[str, str, tuple[str, ...]], ...], base: Path
+) -> Iterator[tuple[Path, str]]:
+    for source, field, targets in table:
+        known = [getattr(holder, target) for target in targets]
+        for key, item in getattr(holder, source).items():
+            value = getattr(item, field)
+            if value and not any(value in collection for collection in known):
+                yield (*base, source, key, field), f"{value} is none of the {' or '.join(targets)}"
+
+
+def _across(world: World) -> Iterator[tuple[Path, str]]:
+    """References of lists, and those from CloudStack to vSphere."""
+    for moref, vm in world.vms.items():
+        here: Path = ("vms", moref)
+        if not vm.folder and not vm.vapp:
+            yield (*here, "folder"), "a VM is in a folder or in a vApp"
+        for index, nic in enumerate(vm.nics):
+            yield from _one(nic.network, world.networks, "networks", (*here, "nics", index, "network"))
+        for index, disk in enumerate(vm.disks):
+            yield from _one(disk.datastore, world.datastores, "datastores", (*here, "disks", index, "datastore"))
+    cloud = world.cloud
+    for key, cluster in cloud.clusters.items():
+        yield from _one(cluster.compute, world.computes, "computes", ("cloud", "clusters", key, "compute"))
+    for key, host in cloud.hosts.items():
+        yield from _one(host.moref, world.hosts, "hosts", ("cloud", "hosts", key, "moref"))
+    for key, instance in cloud.instances.items():
+        for index, card in enumerate(instance.nics):
+            place: Path = ("cloud", "instances", key, "nics", index, "networkid")
+            yield from _one(card.networkid, cloud.networks, "networks", place)
+
+
+def _one(value: str, known: Collection[str], target: str, path: Path) -> Iterator[tuple[Path, str]]:
+    if value and value not in known:
+        yield path, f"{value} is none of the {target}"
+
+
+def _keys(items: dict[str, Any], field: str, base: Path) -> Iterator[tuple[Path, str]]:
+    for key, item in items.items():
+        if getattr(item, field) != key:
+            yield (*base, key, field), f"{getattr(item, field)} stands under the key {key}"

@@ -1,0 +1,203 @@
+"""Power operations, tasks, and waiting for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from pyVim.task import TaskBlocked, WaitForTask, WaitForTasks
+from pyVmomi import vim, vmodl
+
+from ingest.twin.certificate import TwinCertificate
+from ingest.twin.vcenter import VCenterServer, VCenterSettings
+from ingest.twin.world import World
+
+from .conftest import connect, machine, make_vm, spec_for
+
+query = vmodl.query.PropertyCollector
+
+
+def wait_for_state(world: World, moref: str, state: str) -> None:
+    deadline = time.monotonic() + 5
+    while world.vms[moref].power_state != state:
+        assert time.monotonic() < deadline, f"{moref} is still {world.vms[moref].power_state}"
+        time.sleep(0.005)
+
+
+def test_power_off_and_on_change_the_world(si: Any, world: World) -> None:
+    before = world.vms["vm-102"].revision
+    task = machine(si, 102).PowerOff()
+    assert task.info.state in ("running", "success")
+    assert WaitForTask(task) == "success"
+    assert world.vms["vm-102"].power_state == "poweredOff"
+    assert machine(si, 102).runtime.powerState == "poweredOff"
+    info = task.info
+    assert (info.entity._moId, info.entityName, info.descriptionId) == ("vm-102", "vm102", "VirtualMachine.powerOff")
+    assert info.completeTime >= info.startTime
+    assert WaitForTask(machine(si, 102).PowerOn()) == "success"
+    assert world.vms["vm-102"].power_state == "poweredOn"
+    assert world.vms["vm-102"].revision == before + 2
+    assert task in list(si.content.taskManager.recentTask)
+
+
+def test_many_tasks_can_be_waited_for_together(si: Any, world: World) -> None:
+    WaitForTasks([machine(si, number).PowerOff() for number in (100, 102, 105)], si=si)
+    assert {world.vms[f"vm-{number}"].power_state for number in (100, 102, 105)} == {"poweredOff"}
+
+
+@pytest.mark.parametrize(("number", "existing"), [(101, "poweredOff"), (107, "suspended")])
+def test_the_wrong_power_state_fails_the_task(si: Any, number: int, existing: str) -> None:
+    with pytest.raises(vim.fault.InvalidPowerState) as caught:
+        WaitForTask(machine(si, number).PowerOff())
+    assert (caught.value.existingState, caught.value.requestedState) == (existing, "poweredOff")
+
+
+def test_the_wrong_power_state_can_fail_the_call(world: World, certificate: TwinCertificate) -> None:
+    with VCenterServer(world, settings=VCenterSettings(power_faults="call"), certificate=certificate) as server:
+        instance = connect(server)
+        with pytest.raises(vim.fault.InvalidPowerState):
+            machine(instance, 101).PowerOff()
+        instance._stub.DropConnections()
+
+
+def test_one_task_at_a_time(server: VCenterServer, si: Any) -> None:
+    server.plan_task("vm-102", "hang")
+    task = machine(si, 102).PowerOff()
+    for call in (machine(si, 102).PowerOff, machine(si, 102).ShutdownGuest):
+        with pytest.raises(vim.fault.TaskInProgress) as caught:
+            call()
+        assert caught.value.task == task
+    assert task.info.state == "running"
+
+
+def test_a_task_can_be_told_to_fail(server: VCenterServer, si: Any, world: World) -> None:
+    server.plan_task("vm-102", "fail")
+    with pytest.raises(vim.fault.GenericVmConfigFault):
+        WaitForTask(machine(si, 102).PowerOff())
+    assert world.vms["vm-102"].power_state == "poweredOn"
+    assert WaitForTask(machine(si, 102).PowerOff()) == "success"
+
+
+def test_a_task_can_stop_with_a_question(server: VCenterServer, si: Any, world: World) -> None:
+    server.plan_task("vm-101", "question")
+    task = machine(si, 101).PowerOn()
+    with pytest.raises(TaskBlocked):
+        WaitForTask(task)
+    question = machine(si, 101).runtime.question
+    machine(si, 101).AnswerVM(question.id, "2")
+    assert WaitForTask(task) == "success"
+    assert (world.vms["vm-101"].power_state, machine(si, 101).runtime.question) == ("poweredOn", None)
+
+
+def test_a_guest_shuts_down_without_a_task(si: Any, world: World) -> None:
+    world.vms["vm-100"].disabled_methods.clear()
+    assert machine(si, 100).ShutdownGuest() is None
+    wait_for_state(world, "vm-100", "poweredOff")
+    assert machine(si, 100).guest.toolsRunningStatus == "guestToolsNotRunning"
+
+
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [
+        (102, vim.fault.ToolsUnavailable),
+        (101, vim.fault.InvalidPowerState),
+        (100, vim.fault.MethodDisabled),
+        (103, vim.fault.InvalidState),
+        (104, vim.fault.InvalidState),
+    ],
+)
+def test_why_a_guest_cannot_be_shut_down(si: Any, number: int, fault: type[Exception]) -> None:
+    with pytest.raises(fault):
+        machine(si, number).ShutdownGuest()
+
+
+def test_a_deaf_guest_accepts_and_goes_on(world: World, certificate: TwinCertificate) -> None:
+    settings = VCenterSettings(guest_shutdown_s=0.0, deaf_guests=frozenset({"vm-105"}))
+    with VCenterServer(world, settings=settings, certificate=certificate) as server:
+        instance = connect(server)
+        machine(instance, 105).ShutdownGuest()
+        machine(instance, 106).ShutdownGuest()
+        instance._stub.DropConnections()
+    assert world.vms["vm-105"].power_state == "poweredOn"
+    assert world.vms["vm-106"].power_state == "poweredOff"
+
+
+def watched(si: Any, vm: Any, paths: list[str]) -> tuple[Any, Any]:
+    collector = si.content.propertyCollector.CreatePropertyCollector()
+    spec = query.FilterSpec(
+        objectSet=[query.ObjectSpec(obj=vm)], propSet=[query.PropertySpec(type=vim.VirtualMachine, pathSet=paths)]
+    )
+    return collector, collector.CreateFilter(spec, True)
+
+
+def test_updates_tell_only_what_changed(si: Any, world: World) -> None:
+    collector, _ = watched(si, machine(si, 102), ["name", "runtime.powerState"])
+    options = query.WaitOptions(maxWaitSeconds=0)
+    first = collector.WaitForUpdatesEx("", options)
+    (entered,) = first.filterSet[0].objectSet
+    assert (entered.kind, {change.name for change in entered.changeSet}) == ("enter", {"name", "runtime.powerState"})
+    assert collector.WaitForUpdatesEx(first.version, options) is None
+    WaitForTask(machine(si, 102).PowerOff())
+    second = collector.WaitForUpdatesEx(first.version, options)
+    (changed,) = second.filterSet[0].objectSet
+    assert (changed.kind, [(item.name, item.val) for item in changed.changeSet]) == (
+        "modify", [("runtime.powerState", "poweredOff")]
+    )  # fmt: skip
+    with world.lock:
+        del world.vms["vm-102"]
+    third = collector.WaitForUpdatesEx(second.version, options)
+    assert [(item.kind, item.obj._moId) for item in third.filterSet[0].objectSet] == [("leave", "vm-102")]
+
+
+def test_waiting_ends_with_an_update_and_can_be_cancelled(server: VCenterServer, si: Any, world: World) -> None:
+    collector, _ = watched(si, machine(si, 102), ["runtime.powerState"])
+    version = collector.WaitForUpdatesEx("", None).version
+
+    def later(action: Any) -> threading.Thread:
+        thread = threading.Timer(0.05, action)
+        thread.start()
+        return thread
+
+    thread = later(lambda: WaitForTask(machine(si, 102).PowerOff()))
+    assert collector.WaitForUpdatesEx(version, query.WaitOptions(maxWaitSeconds=5)).version != version
+    thread.join()
+    version = collector.CheckForUpdates("").version
+    thread = later(collector.CancelWaitForUpdates)
+    with pytest.raises(vmodl.fault.RequestCanceled):
+        collector.WaitForUpdates(version)
+    thread.join()
+    thread = later(server.end_sessions)
+    with pytest.raises(vmodl.fault.RequestCanceled):
+        collector.WaitForUpdates(version)
+    thread.join()
+
+
+def test_a_waiting_view_notices_new_members(si: Any, world: World) -> None:
+    content = si.RetrieveContent()
+    view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+    content.propertyCollector.CreateFilter(spec_for(view, vim.VirtualMachine, ["name"]), True)
+    version = content.propertyCollector.WaitForUpdates("").version
+
+    def add() -> None:
+        with world.lock:
+            world.vms["vm-300"] = make_vm(300)
+
+    timer = threading.Timer(0.05, add)
+    timer.start()
+    update = content.propertyCollector.WaitForUpdatesEx(version, query.WaitOptions(maxWaitSeconds=5))
+    timer.join()
+    assert [item.obj._moId for item in update.filterSet[0].objectSet] == ["vm-300"]
+
+
+def test_a_version_of_another_collector_is_refused(si: Any) -> None:
+    collector, made = watched(si, machine(si, 102), ["name"])
+    with pytest.raises(vmodl.query.InvalidCollectorVersion):
+        collector.WaitForUpdatesEx("17", None)
+    made.Destroy()
+    with pytest.raises(vmodl.fault.ManagedObjectNotFound):
+        made.Destroy()
+    collector.Destroy()
+    with pytest.raises(vmodl.fault.ManagedObjectNotFound):
+        collector.CheckForUpdates("")
