@@ -31,6 +31,8 @@ from tasks.stop_signal import stop_signal
 Concurrency = Annotated[int, Field(ge=1, le=100, description="Imports in flight at any moment, all batches together.")]
 BatchSize = Annotated[int, Field(ge=1, le=25, description="Rows one import_batch task run takes, one after another.")]
 
+PollEvery = Annotated[float, Field(gt=0, le=60, description="Seconds between questions about a running import job.")]
+
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
@@ -53,10 +55,11 @@ class ImportResult:
 
 
 @flow(name="import-stage")
-def import_stage(folder: str, batch_size: int, pace: Pace) -> tuple[list[Outcome], bool, str]:
+def import_stage(folder: str, batch_size: int, poll_every_s: float) -> tuple[list[Outcome], bool, str]:
     """Hand the approved calls to import_batch task runs, wave by wave. The thread pool's size is the concurrency."""
     outcomes: list[Outcome] = []
     systemic = ""
+    pace = Pace(every_s=poll_every_s)
     calls = read_calls(existing_run_folder(Path(folder)))
     tell(StageStarted("import_batch", len(calls)))
     with stop_signal() as stop:
@@ -86,7 +89,7 @@ def import_vms(
     datacenter: str | None = None,
     on_critical: Literal["exclude", "stop"] = "exclude",
     runs_folder: str | None = None,
-    pace: Pace | None = None,
+    poll_every_s: PollEvery = 2.0,
 ) -> State[ImportResult]:
     """Import unmanaged VMware VMs into CloudStack: discover, list, plan, check, import.
 
@@ -100,7 +103,7 @@ def import_vms(
         datacenter: vCenter datacenter to read, by name or path. Empty: all.
         on_critical: exclude leaves rows with critical findings out; stop imports nothing if there is one.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
-        pace: How often jobs are asked about, and how long they may take.
+        poll_every_s: Seconds between questions about a running import job.
     """
     planned = plan_vms(rules=rules, clusters=clusters, datacenter=datacenter, plan=plan, runs_folder=runs_folder)
     folder, checked = planned.folder, planned.checked
@@ -118,7 +121,7 @@ def import_vms(
         flow_run_name=f"{len(checked.ready)} VMs, {max_concurrent_imports} in flight",
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
-    outcomes, stopped, systemic = stage(str(folder), batch_size, pace or Pace())
+    outcomes, stopped, systemic = stage(str(folder), batch_size, poll_every_s)
     concluded = report_results(str(folder), outcomes)
     result = ImportResult(folder, checked, concluded.outcomes, stopped=stopped, systemic=systemic)
     counts = result.counts

@@ -15,7 +15,6 @@ from ingest.cli.output import talk
 from ingest.cli.progress import shown
 from ingest.cli.run import exit_code, show_result
 from ingest.data_files import data_file
-from ingest.engine.importing import Pace
 from ingest.settings import ENV_PREFIX
 
 
@@ -62,7 +61,7 @@ def demo(
                     batch_size=3,
                     rules=str(data_file("rules.yaml")),
                     runs_folder=str(folder),
-                    pace=Pace(every_s=0.5),
+                    poll_every_s=0.5,
                 )
             show_result(result, "table")
             imports = [moref for moref, _ in twin.world.cloud.journal.imports]

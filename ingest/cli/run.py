@@ -12,7 +12,6 @@ from rich.markup import escape
 from ingest.cli.local_server import prefect_server
 from ingest.cli.output import Format, show, talk
 from ingest.cli.progress import shown
-from ingest.engine.importing import Pace
 from ingest.errors import UsageError
 from ingest.model.outcome import Outcome
 from ingest.report.html import ORDER
@@ -88,7 +87,6 @@ def run(
             max_concurrent_imports=max_concurrent_imports,
             batch_size=batch_size,
             on_critical=on_critical,
-            pace=Pace(),
         )
     show_result(result, format)
     if result.dry_run:

@@ -40,7 +40,7 @@ def enrich(snapshot: Snapshot, rules: Rules) -> Sheet:
     frame = frame.assign(
         _left_out=frame["import"] != "yes", _wave=pd.to_numeric(frame["wave"], errors="coerce").fillna(0)
     ).sort_values(["_left_out", "_wave", "cluster", "vm", "moref"], kind="stable")
-    frame = frame.reindex(columns=columns).fillna("").astype(str)
+    frame = frame.reindex(columns=columns).astype(object).fillna("").astype(str)
     sheet = Sheet(columns, [Row(dict(zip(columns, values, strict=True))) for values in frame.to_numpy().tolist()])
     sheet.number_lines()
     return sheet

@@ -1,0 +1,137 @@
+"""The import flow on a real Prefect server against the twin; the truth is read from the twin's journal."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+from flows.import_vms import run_import
+from flows.plan_vms import plan_vms
+from ingest.cli.local_server import PrefectServer
+from ingest.errors import FindingsBlock, RemoteError, Unauthorised
+from ingest.twin.serving import Twin
+
+pytestmark = pytest.mark.server
+
+
+def _results(folder: Path) -> list[dict[str, str]]:
+    with (folder / "results.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_imports_everything_once_and_never_more_at_a_time(server: PrefectServer, twin: Twin, in_flight: int) -> None:
+    twin.world.cloud.import_seconds = 0.1
+    result = run_import(dry_run=False, max_concurrent_imports=in_flight, batch_size=2, poll_every_s=0.1)
+    journal = twin.world.cloud.journal
+    assert result.counts == {"imported": 24}
+    assert sorted(moref for moref, _ in journal.imports) == sorted(twin.world.vms)
+    assert journal.peak_imports_running == in_flight
+    rows = _results(result.folder)
+    assert {row["status"] for row in rows} == {"imported"}
+    assert {row["vm_id"] for row in rows} == {instance for _, instance in journal.imports}
+    assert all(float(row["duration_s"]) >= 0.1 for row in rows)
+    assert (result.folder / "report.html").read_text(encoding="utf-8").count("imported") > 24
+
+
+def test_dry_run_stops_before_the_first_write_and_shows_it(server: PrefectServer, twin: Twin) -> None:
+    result = run_import(dry_run=True)
+    assert result.dry_run
+    assert len(result.checked.ready) == 24
+    assert twin.world.cloud.journal.imports == []
+    assert "importUnmanagedInstance" not in twin.world.cloud.journal.requests
+    calls = json.loads((result.folder / "calls.json").read_text(encoding="utf-8"))
+    assert {call["vm"] for call in calls} == {vm.name for vm in twin.world.vms.values()}
+    assert not (result.folder / "results.csv").exists()
+
+
+def test_second_run_finds_nothing_to_import(server: PrefectServer, twin: Twin) -> None:
+    twin.world.cloud.import_seconds = 0.02
+    run_import(dry_run=False, max_concurrent_imports=8, poll_every_s=0.05)
+    again = run_import(dry_run=False, max_concurrent_imports=8)
+    assert again.counts == {"skipped": 24}
+    assert {outcome.error for outcome in again.outcomes} == {"already managed by CloudStack"}
+    assert len(twin.world.cloud.journal.imports) == 24
+
+
+def test_an_edited_plan_is_imported_as_it_is(server: PrefectServer, twin: Twin, tmp_path: Path) -> None:
+    planned = plan_vms()
+    text = (planned.folder / "plan.csv").read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
+    for row in rows[1:]:
+        row["import"] = "no"
+    rows[0] |= {"hostname": "renamed-by-hand", "display_name": "Renamed by hand"}
+    edited = tmp_path / "edited.csv"
+    with edited.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    before = edited.read_bytes()
+    result = run_import(dry_run=False, plan=str(edited), poll_every_s=0.1)
+    assert result.counts == {"imported": 1, "skipped": 23}
+    (instance,) = twin.world.cloud.instances.values()
+    assert (instance.name, instance.displayname) == ("renamed-by-hand", "Renamed by hand")
+    assert edited.read_bytes() == before
+
+
+def test_critical_findings_leave_rows_out_or_stop_the_run(server: PrefectServer, twin: Twin) -> None:
+    suspended = next(iter(twin.world.vms.values()))
+    with twin.world.lock:
+        suspended.power_state = "suspended"
+        twin.world.touch(suspended)
+    with pytest.raises(FindingsBlock, match="1 rows have critical findings"):
+        run_import(dry_run=False, on_critical="stop")
+    assert twin.world.cloud.journal.imports == []
+    result = run_import(dry_run=False, on_critical="exclude", max_concurrent_imports=8, poll_every_s=0.1)
+    assert result.counts == {"imported": 23, "skipped": 1}
+    assert suspended.moref not in {moref for moref, _ in twin.world.cloud.journal.imports}
+
+
+def test_a_row_the_server_refuses_is_data_not_an_exception(server: PrefectServer, twin: Twin, tmp_path: Path) -> None:
+    planned = plan_vms()
+    refused = planned.checked.ready[0]
+    # CloudStack has learnt of the VM since the plan was made: nothing offline can know.
+    calls = planned.folder / "calls.json"
+    calls.write_text(calls.read_text(encoding="utf-8").replace(f'"{refused.vm}"', '"gone-meanwhile"'), encoding="utf-8")
+    from flows.import_vms import import_stage
+
+    outcomes, stopped, systemic = import_stage(str(planned.folder), 5, 0.1)
+    assert (stopped, systemic) == (False, "")
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert len(failed) == 1
+    assert failed[0].error.startswith("Failed to find unmanaged vm with name: gone-meanwhile in cluster")
+    assert len(twin.world.cloud.journal.imports) == 23
+
+
+def test_a_revoked_key_stops_the_line(server: PrefectServer, twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGEST_CLOUDSTACK_SECRET_KEY", "wrong")
+    with pytest.raises(Unauthorised):
+        run_import(dry_run=False)
+    assert twin.world.cloud.journal.imports == []
+
+
+def test_server_in_maintenance_stops_the_line_and_loses_nothing(server: PrefectServer, twin: Twin) -> None:
+    planned = plan_vms()
+    twin.world.cloud.in_maintenance = True
+    from flows import import_vms as flow_module
+
+    with pytest.raises(RemoteError, match="Maintenance or Shutdown"):
+        flow_module.run_import(dry_run=False, plan=str(planned.folder / "plan.csv"), max_concurrent_imports=2)
+    assert twin.world.cloud.journal.imports == []
+
+
+def test_artifacts_show_findings_and_outcomes(server: PrefectServer, twin: Twin) -> None:
+    result = run_import(dry_run=False, max_concurrent_imports=8, poll_every_s=0.1)
+    with get_client(sync_client=True) as client:
+        found = {
+            key: client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+            for key in ("discover-networks", "list-unmanaged", "plan", "findings", "outcomes")
+        }
+    assert all(found.values()), {key: len(value) for key, value in found.items()}
+    shown = json.loads(str(found["outcomes"][-1].data))
+    assert len(shown) == len(result.outcomes)
