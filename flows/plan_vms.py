@@ -7,7 +7,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from ingest.stages.run_folder import new_run_folder
+from ingest.stages.inputs import look_at_inputs
+from ingest.stages.run_folder import fresh_run_folder
 from ingest.stages.validate import Validated
 from tasks.discover_networks import discover_networks
 from tasks.enrich_csv import enrich_csv
@@ -43,9 +44,11 @@ def plan_vms(
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
     """
     run = site_settings().run
-    folder = new_run_folder(Path(runs_folder) if runs_folder else run.folder)
-    discover_networks(str(folder.path), datacenter)
-    list_unmanaged(str(folder.path), clusters)
-    if plan is None:
-        enrich_csv(str(folder.path), rules or (str(run.rules) if run.rules else None))
-    return PlanResult(folder.path, validate(str(folder.path), plan))
+    rules_file = Path(rules) if rules else run.rules
+    look_at_inputs(rules_file, Path(plan) if plan else None)
+    with fresh_run_folder(Path(runs_folder) if runs_folder else run.folder) as folder:
+        discover_networks(str(folder.path), datacenter)
+        list_unmanaged(str(folder.path), clusters)
+        if plan is None:
+            enrich_csv(str(folder.path), str(rules_file) if rules_file else None)
+        return PlanResult(folder.path, validate(str(folder.path), plan))

@@ -6,6 +6,7 @@ a run that was wrongly marked as crashed goes on working; so the flow asks for i
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ def stop_signal(every_s: float = 5.0) -> Iterator[threading.Event]:
             if state and (state.is_cancelling() or state.is_cancelled() or state.is_crashed()):
                 stop.set()
 
-    threading.Thread(target=watch, name="stop-watch", daemon=True).start()
+    # A thread starts with an empty context; Prefect keeps which server to ask in it.
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(watch,), name="stop-watch", daemon=True).start()
     try:
         yield stop
     except BaseException:

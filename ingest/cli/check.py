@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ingest.cli.output import Format, show, talk
 from ingest.report.tables import record
-from ingest.stages.run_folder import SNAPSHOT, existing_run_folder, new_run_folder
+from ingest.stages.inputs import look_at_inputs
+from ingest.stages.run_folder import SNAPSHOT, existing_run_folder, fresh_run_folder
 from ingest.stages.validate import FINDING_COLUMNS, Validated, validate
 
 
@@ -33,9 +34,10 @@ def check(
     source = source.parent if source.name == SNAPSHOT else source
     origin = existing_run_folder(source)
     saved = origin.need(SNAPSHOT, made_by="list_unmanaged")
-    folder = new_run_folder(source / "checks")
-    folder.write(SNAPSHOT, saved.read_bytes())
-    checked = validate(folder, plan)
+    look_at_inputs(None, plan)
+    with fresh_run_folder(source / "checks") as folder:
+        folder.write(SNAPSHOT, saved.read_bytes())
+        checked = validate(folder, plan)
     show_findings(checked, format)
     talk.print(f"checked copy, findings and calls: {folder.path}", markup=False)
     talk.print(f"next: {'mend the plan and check again' if checked.blocked else f'ingest run {plan}'}", markup=False)

@@ -8,7 +8,7 @@ from ingest.cli.output import Format, show, talk
 from ingest.report.tables import csv_rows
 from ingest.settings import load_settings
 from ingest.stages.discover_networks import Scope, discover_networks
-from ingest.stages.run_folder import new_run_folder
+from ingest.stages.run_folder import fresh_run_folder
 
 COLUMNS = ("datacenter", "switch", "portgroup", "kind", "vlan", "vms", "nics")
 
@@ -40,11 +40,9 @@ def discover(
         Format of the list on stdout.
     """
     settings = load_settings(config)
-    run_folder = new_run_folder(settings.run.folder)
-    with talk.status("reading vCenter"):
-        found = discover_networks(
-            settings.vcenter, run_folder, Scope(datacenter, cluster, folder), include_unused=unused
-        )
+    vcenter = settings.vcenter
+    with fresh_run_folder(settings.run.folder) as run_folder, talk.status("reading vCenter"):
+        found = discover_networks(vcenter, run_folder, Scope(datacenter, cluster, folder), include_unused=unused)
     rows = csv_rows(found.networks_csv.read_bytes())
     show(rows, list(rows[0]) if rows and format == "csv" else COLUMNS, format)
     talk.print(f"{found.vms} VMs, {found.nics} NICs, {found.networks} networks, {found.problems} problems")

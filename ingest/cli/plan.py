@@ -11,8 +11,9 @@ from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.settings import load_settings
 from ingest.stages.discover_networks import Scope, discover_networks
 from ingest.stages.enrich_csv import enrich_csv
+from ingest.stages.inputs import look_at_inputs
 from ingest.stages.list_unmanaged import list_unmanaged
-from ingest.stages.run_folder import new_run_folder
+from ingest.stages.run_folder import fresh_run_folder
 from ingest.stages.validate import validate
 
 
@@ -42,9 +43,10 @@ def plan(
         Format of the findings on stdout.
     """
     settings = load_settings(config)
-    vcenter, cloudstack = settings.vcenter, settings.cloudstack
-    folder = new_run_folder(settings.run.folder)
-    with shown(talk):
+    vcenter, cloudstack, run = settings.vcenter, settings.cloudstack, settings.run
+    rules = rules or run.rules
+    look_at_inputs(rules, None)
+    with fresh_run_folder(run.folder) as folder, shown(talk):
         tell(StageStarted("discover_networks"))
         found = discover_networks(vcenter, folder, Scope(datacenter))
         tell(StageDone("discover_networks", f"{found.vms} VMs on {found.networks} networks"))
@@ -54,7 +56,7 @@ def plan(
         )
         tell(StageDone("list_unmanaged", f"{listed.shown} VMs shown by CloudStack, {listed.not_shown} not"))
         tell(StageStarted("enrich_csv"))
-        planned = enrich_csv(folder, rules or settings.run.rules)
+        planned = enrich_csv(folder, rules)
         tell(StageDone("enrich_csv", f"{planned.to_import} VMs to import, {planned.left_out} left out"))
         tell(StageStarted("validate"))
         checked = validate(folder)

@@ -17,6 +17,7 @@ from ingest.model.outcome import Outcome
 from ingest.report.html import ORDER
 from ingest.report.tables import record
 from ingest.settings import load_settings
+from ingest.stages.inputs import look_at_inputs
 from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def run(
         os.environ["INGEST_CONFIG"] = str(config)
     settings = load_settings()
     _ = settings.vcenter, settings.cloudstack  # missing settings are told before a server is started
+    look_at_inputs(rules or settings.run.rules, plan)
     with prefect_server(settings.run.state / "prefect") as server, shown(talk):
         talk.print(f"Prefect server: {server.ui_url}", markup=False)
         from flows.import_vms import run_import

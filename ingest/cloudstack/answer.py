@@ -73,8 +73,9 @@ def _said_no(command: str, answer: Answer, payload: Payload, place: str) -> Remo
         return Unauthorised(
             f"{command} refused with 401: {text}",
             place=place,
-            cure="check the API key, the secret key, that the user is enabled, that this machine's clock is right "
-            f"(requests expire), and that this CloudStack knows the command {command}",
+            cure="check the API key and the secret key (INGEST_CLOUDSTACK_API_KEY, INGEST_CLOUDSTACK_SECRET_KEY), that "
+            "the user is enabled, that this machine's clock is right (requests expire), and that this CloudStack "
+            f"knows the command {command}",
         )
     if code == 432:
         return Unauthorised(

@@ -15,6 +15,10 @@ from ingest.stages.run_folder import INVENTORY, NETWORKS_CSV, NETWORKS_JSON, Run
 from ingest.vsphere.networks import network_report, network_rows
 
 _INVENTORY = TypeAdapter(Inventory)
+NETWORK_COLUMNS = (
+    *("datacenter", "switch", "portgroup", "kind", "vlan", "vms", "nics"),
+    *("hosts", "clusters", "moref", "problem"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,6 @@ def discover_networks(
             vcenter, datacenter=scope.datacenter, cluster=scope.cluster, folder=scope.folder, progress=progress
         )
     report = network_report(inventory, include_unused=include_unused)
-    rows = network_rows(report)
-    columns = list(rows[0]) if rows else ["datacenter", "switch", "portgroup"]
     folder.write(INVENTORY, _INVENTORY.dump_json(inventory, exclude_defaults=True) + b"\n")
     return Discovered(
         vms=len(inventory.vms),
@@ -68,7 +70,7 @@ def discover_networks(
         problems=len(inventory.problems),
         requests=inventory.requests,
         networks_json=folder.write(NETWORKS_JSON, json_bytes(report)),
-        networks_csv=folder.write(NETWORKS_CSV, csv_bytes(columns, rows)),
+        networks_csv=folder.write(NETWORKS_CSV, csv_bytes(NETWORK_COLUMNS, network_rows(report))),
     )
 
 

@@ -11,7 +11,7 @@ from ingest.cloudstack.catalogue import read_catalogue
 from ingest.cloudstack.client import CloudStackClient
 from ingest.model.endpoints import CloudStackEndpoint
 from ingest.model.snapshot import Snapshot, to_json
-from ingest.plan.pairing import Pair, pair, unmanaged_rows
+from ingest.plan.pairing import UNMANAGED_COLUMNS, Pair, pair, unmanaged_rows
 from ingest.report.tables import csv_bytes
 from ingest.stages.discover_networks import read_saved_inventory
 from ingest.stages.run_folder import SNAPSHOT, UNMANAGED, RunFolder
@@ -46,14 +46,13 @@ def list_unmanaged(
     taken_at = datetime.now(UTC).isoformat(timespec="seconds")
     snapshot = Snapshot(taken_at=taken_at, inventory=inventory, catalogue=catalogue)
     pairs = pair(inventory, catalogue)
-    rows = unmanaged_rows(pairs)
     folder.write(SNAPSHOT, to_json(snapshot))
     return Listed(
         clusters=len({instance.clusterid for instance in catalogue.unmanaged}),
         shown=sum(one.listed is not None for one in pairs),
         not_shown=sum(one.listed is None and not one.skip for one in pairs),
         fewer_devices=sum(_fewer(one) for one in pairs),
-        unmanaged_csv=folder.write(UNMANAGED, csv_bytes(list(rows[0]) if rows else ["vm"], rows)),
+        unmanaged_csv=folder.write(UNMANAGED, csv_bytes(UNMANAGED_COLUMNS, unmanaged_rows(pairs))),
     )
 
 

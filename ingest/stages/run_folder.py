@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +62,18 @@ def new_run_folder(parent: Path, *, now: datetime | None = None) -> RunFolder:
             f"cannot be made: {error.strerror}", place=str(path), cure="choose another folder: INGEST_RUN_FOLDER"
         ) from None
     return RunFolder(path)
+
+
+@contextmanager
+def fresh_run_folder(parent: Path) -> Iterator[RunFolder]:
+    """A new run folder for the block; when the block fails before anything was written, the folder goes away again."""
+    folder = new_run_folder(parent)
+    try:
+        yield folder
+    except BaseException:
+        if not any(folder.path.iterdir()):
+            folder.path.rmdir()
+        raise
 
 
 def existing_run_folder(path: Path) -> RunFolder:

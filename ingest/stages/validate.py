@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
 from ingest.model.snapshot import Snapshot, read_snapshot
-from ingest.plan.resolve import import_request, resolve, rows_to_import
+from ingest.plan.resolve import import_request, resolve, rows_to_import, wave_of
 from ingest.plan.sheet import Sheet, read_sheet, sheet_bytes
 from ingest.plan.validate import apply_findings
 from ingest.plan.validate import validate as run_checks
@@ -23,6 +23,18 @@ from ingest.report.tables import csv_bytes, record
 from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, PLAN, SNAPSHOT, RunFolder
 
 _CALLS = TypeAdapter(list[PlannedImport])
+CALL_COLUMNS = (
+    *("row", "vm", "wave", "clusterid", "hostname", "serviceofferingid", "account", "domainid", "projectid"),
+    *(
+        "templateid",
+        "nicnetworklist",
+        "nicipaddresslist",
+        "datadiskofferinglist",
+        "details",
+        "migrateallowed",
+        "forced",
+    ),
+)
 FINDING_COLUMNS = ("row", "vm", "column", "rule", "level", "value", "message", "fix")
 
 
@@ -71,7 +83,7 @@ def read_calls(folder: RunFolder) -> list[PlannedImport]:
 
 def _write_calls(folder: RunFolder, ready: list[PlannedImport]) -> Path:
     folder.write(CALLS_JSON, _CALLS.dump_json(ready, indent=1) + b"\n")
-    return folder.write(CALLS_CSV, csv_bytes(list(_call(ready[0])) if ready else ["row", "vm"], map(_call, ready)))
+    return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, map(_call, ready)))
 
 
 def planned_imports(sheet: Sheet, snapshot: Snapshot, findings: list[Finding]) -> list[PlannedImport]:
@@ -84,7 +96,7 @@ def planned_imports(sheet: Sheet, snapshot: Snapshot, findings: list[Finding]) -
             vm=resolved.row["vm"],
             moref=resolved.row["moref"],
             instance_uuid=resolved.row["instance_uuid"],
-            wave=int(resolved.row["wave"]) if resolved.row["wave"].isdigit() else 1,
+            wave=wave_of(resolved.row),
             request=import_request(resolved),
         )
         for resolved in resolve(rows, snapshot)

@@ -1,0 +1,17 @@
+"""The operator's own files, looked at before anything slow begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest.plan.resolve import rows_to_import
+from ingest.plan.rules import read_rules
+from ingest.plan.sheet import read_sheet
+
+
+def look_at_inputs(rules: Path | None, plan: Path | None) -> None:
+    """Raise RulesError or SheetError now rather than after minutes of reading two servers."""
+    if rules:
+        read_rules(rules)
+    if plan:
+        rows_to_import(read_sheet(plan), place=str(plan))

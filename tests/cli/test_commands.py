@@ -1,0 +1,200 @@
+"""Each command as an operator runs it: what it prints where, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingest.twin.serving import Twin
+from tests.cli.conftest import Ingest
+
+INGEST = [sys.executable, "-c", "from ingest.cli.main import main; main()"]
+
+
+def test_help_names_every_command_and_the_exit_codes(ingest: Ingest) -> None:
+    said = ingest("--help")
+    assert said.code == 0
+    for word in ("demo", "doctor", "discover", "plan", "check", "run", "twin", "6 remote unreachable"):
+        assert word in " ".join(said.out.split())
+
+
+@pytest.mark.parametrize("command", ["demo", "doctor", "discover", "plan", "check", "run"])
+def test_every_option_is_explained(ingest: Ingest, command: str) -> None:
+    said = ingest(command, "--help")
+    assert said.code == 0
+    assert "Parameters" in said.out or "Options" in said.out
+
+
+def test_discover(ingest: Ingest, site: Twin, tmp_path: Path) -> None:
+    said = ingest("discover", "--format", "json")
+    assert said.code == 0
+    rows = json.loads(said.out)
+    (document,) = tmp_path.glob("runs/*/networks.json")
+    report = json.loads(document.read_text(encoding="utf-8"))
+    assert report["count"] == len(rows) > 0
+    seen = [entry for network in report["networks"] for entry in network["virtualmachines"]]
+    assert len(seen) == sum(len(vm.nics) for vm in site.world.vms.values())
+
+
+def test_discover_as_csv_is_whole(ingest: Ingest, site: Twin, tmp_path: Path) -> None:
+    said = ingest("discover", "--format", "csv")
+    printed = list(csv.DictReader(io.StringIO(said.out)))
+    (written,) = tmp_path.glob("runs/*/networks.csv")
+    with written.open(encoding="utf-8-sig", newline="") as file:
+        assert printed == list(csv.DictReader(file))
+
+
+def test_plan_then_check_offline(ingest: Ingest, site: Twin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = ingest("plan")
+    assert said.code == 0, said.err
+    (plan,) = tmp_path.glob("runs/*/plan.csv")
+    assert f"next: edit the plan if needed, then: ingest run {plan.relative_to(tmp_path)}" in said.err
+    for name in site.environment():
+        monkeypatch.delenv(name)
+    assert ingest("check", str(plan)).code == 0
+    text = plan.read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
+    rows[0]["hostname"] = "not_valid"
+    with plan.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    checked = ingest("check", str(plan), "--format", "json")
+    assert checked.code == 3
+    (finding,) = json.loads(checked.out)
+    assert (finding["row"], finding["column"], finding["rule"]) == (2, "hostname", "HOST-002")
+
+
+def test_doctor_on_a_healthy_site(ingest: Ingest, site: Twin) -> None:
+    said = ingest("doctor", "--format", "json")
+    assert said.code == 0, said.out
+    tests = json.loads(said.out)
+    assert {test["verdict"] for test in tests} == {"ok"}
+    assert {"connection and login", "TLS", "permission to read", "hosts Up", "clusters known to both"} <= {
+        test["test"] for test in tests
+    }
+
+
+def test_doctor_without_settings_says_what_is_missing_on_both_sides(ingest: Ingest) -> None:
+    said = ingest("doctor", "--format", "json")
+    assert said.code == 2
+    tests = json.loads(said.out)
+    assert [(test["side"], test["verdict"]) for test in tests] == [("vCenter", "fail"), ("CloudStack", "fail")]
+
+
+def test_doctor_finds_each_fault(ingest: Ingest, site: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGEST_VCENTER_PASSWORD", "wrong")
+    monkeypatch.setenv("INGEST_CLOUDSTACK_VERIFY_TLS", "false")
+    said = ingest("doctor", "--format", "json")
+    assert said.code == 2
+    verdicts = {(test["side"], test["test"]): test["verdict"] for test in json.loads(said.out)}
+    assert verdicts["vCenter", "connection and login"] == "fail"
+    assert verdicts["CloudStack", "TLS"] == "warn"
+    assert verdicts["CloudStack", "API importUnmanagedInstance"] == "ok"
+
+
+def test_doctor_misses_an_api_the_role_lacks(ingest: Ingest, site: Twin) -> None:
+    user = next(user for user in site.world.cloud.users.values())
+    whole = user.apis
+    allowed = {"listCapabilities", "listApis", "listClusters", "listHosts", "listUnmanagedInstances"}
+    user.apis = frozenset(allowed | {"queryAsyncJobResult", "listVirtualMachines"})
+    try:
+        said = ingest("doctor", "--format", "json")
+    finally:
+        user.apis = whole
+    verdicts = {test["test"]: test["verdict"] for test in json.loads(said.out)}
+    assert said.code == 2
+    assert verdicts["API importUnmanagedInstance"] == "fail"
+    assert verdicts["API unmanageVirtualMachine"] == "warn"
+    assert verdicts["API listUnmanagedInstances"] == "ok"
+
+
+def test_twin_serve_prints_a_working_set_of_variables(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*INGEST, "twin", "serve", "--vms", "5"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        variables = {}
+        while len(variables) < 9:
+            word = shlex.split(process.stdout.readline())
+            assert word[0] == "export"
+            name, _, value = word[1].partition("=")
+            variables[name] = value
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("INGEST_")}
+        done = subprocess.run(
+            [*INGEST, "doctor"],
+            cwd=tmp_path,
+            env=clean | variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+
+
+@pytest.mark.server
+def test_demo_twice(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
+    for _ in range(2):
+        done = subprocess.run(
+            [*INGEST, "demo"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=170, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "55 imported, 9 skipped" in done.stderr
+        assert "the twin's own journal: 55 imports of 55 VMs" in done.stderr
+        for name in ("plan.csv", "results.csv", "report.html"):
+            assert f"/{name}" in done.stderr
+        assert "next: ingest twin serve" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert len(list(tmp_path.glob("runs/demo/*/report.html"))) == 2
+
+
+@pytest.mark.server
+def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
+    environment = clean | shared_twin.environment()
+
+    def ingest_(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*INGEST, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+        )
+
+    before = len(shared_twin.world.cloud.journal.imports)
+    shown = ingest_("run", "--format", "json")
+    assert shown.returncode == 0, shown.stderr
+    assert len(json.loads(shown.stdout)) == 12
+    assert len(shared_twin.world.cloud.journal.imports) == before
+    hint = next(
+        line for line in shown.stderr.splitlines() if line.startswith("nothing was written; to import: ingest ")
+    )
+    command = shlex.split(hint.partition("to import: ingest ")[2])
+    done = ingest_(*command, "--max-concurrent-imports", "12", "--batch-size", "1", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    outcomes = json.loads(done.stdout)
+    assert {outcome["status"] for outcome in outcomes} == {"imported"}
+    assert len(shared_twin.world.cloud.journal.imports) == before + 12
