@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: demo test lint types check bench setup clean help
+.PHONY: demo test lint types check bench docs setup clean help
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t12
@@ -42,6 +42,9 @@ $(VENV)/.installed: pyproject.toml uv.lock
 	@command -v $(UV) >/dev/null || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	$(UV) sync --locked --quiet
 	@touch $@
+
+docs: setup ## reference pages made from the code
+	$(BIN)/python docs/generate.py
 
 clean: ## remove what runs and tests leave behind, not the environment
 	rm -rf runs .ingest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
