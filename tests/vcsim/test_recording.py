@@ -110,11 +110,6 @@ def test_the_world_shows_every_kind_of_network(from_vcsim: Inventory) -> None:
     assert vlans == {"none", "id", "trunk", "pvlan"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="ingest.vsphere.inventory asks FetchDVPorts of a DistributedVirtualSwitch where the switch is a "
-    "VmwareDistributedVirtualSwitch; vcsim finds objects by class and id",
-)
 def test_ports_with_a_vlan_of_their_own_are_read_from_both(start_vcsim, tmp_path: Path) -> None:
     world = generate(100, seed=12, shape=replace(SHAPE, rates=replace(SHAPE.rates, port_override_nic=0.05)))
     write_recording(world, tmp_path / "recording")
