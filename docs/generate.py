@@ -24,8 +24,7 @@ def columns_page() -> str:
     lines = [
         NOTE + "# Columns of the plan\n",
         "*Seen* columns are facts; they are compared again before an import, a difference is drift (`VM-004`).",
-        "*Wanted* columns are yours. *Computed* columns say what was chosen, why, what was found and what became of the",
-        "row.",
+        "*Wanted* columns are yours. *Computed* columns say what was chosen, why, what was found and what came of it.",
         "`#` stands for a number: `nic1_network`, `disk2_offering`. Columns of your own are kept as they are.\n",
         f"Needed in every sheet: {', '.join(f'`{name}`' for name in REQUIRED)}.\n",
         "| Column | Kind | Meaning |",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.cli.local_server import PrefectServer
 from ingest.twin.serving import Twin
 from tests.cli.conftest import Ingest
 
@@ -169,9 +170,9 @@ def test_demo_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin) -> None:
+def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin, server: PrefectServer) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
-    environment = clean | shared_twin.environment()
+    environment = clean | shared_twin.environment() | {"PREFECT_API_URL": server.api_url}
 
     def ingest_(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

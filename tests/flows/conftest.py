@@ -1,4 +1,4 @@
-"""One real Prefect server for all flow tests, and a twin per test."""
+"""A twin per test."""
 
 from __future__ import annotations
 
@@ -7,24 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from ingest.cli.local_server import PrefectServer, prefect_server
 from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A Prefect server with a database file of its own."""
-    given = os.environ.pop("PREFECT_API_URL", None)
-    with (
-        prefect_server(tmp_path_factory.mktemp("prefect")) as running,
-        temporary_settings({PREFECT_API_URL: running.api_url}),
-    ):
-        yield running
-    if given:
-        os.environ["PREFECT_API_URL"] = given
 
 
 @pytest.fixture

@@ -1,0 +1,69 @@
+"""The documentation is true: every shell block runs, every generated page is up to date, every link leads somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.generate import PAGES, REFERENCE
+from ingest.cli.local_server import PrefectServer
+
+ROOT = Path(__file__).parents[1]
+WITH_BLOCKS = ["README.md", "docs/tutorial.md", "docs/how-to/rules.md", "docs/how-to/prefect.md"]
+ALL_PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+
+
+def _blocks(page: str) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_every_page_with_shell_blocks_is_run() -> None:
+    assert [page for page in ALL_PAGES if _blocks(page)] == sorted(WITH_BLOCKS)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("page", WITH_BLOCKS)
+def test_shell_blocks_run(page: str, tmp_path: Path, server: PrefectServer) -> None:
+    script = "\n".join(_blocks(page))
+    # `make test` is this very suite and `make demo` has a test of its own: here their recipes are resolved, not run.
+    script = re.sub(r"^make (\w+)", rf"make -n -C {ROOT} \1", script, flags=re.MULTILINE)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_", "MAKE"))
+    }
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "CHECKOUT": str(ROOT)}
+    if "prefect server start" not in script:
+        environment["PREFECT_API_URL"] = server.api_url
+    # Whatever a page starts in the background ends with the page, also when a line fails.
+    # A Prefect worker sometimes needs a second signal.
+    end = "for patience in 1 1 5; do kill $(jobs -p) 2>/dev/null || true; sleep $patience; done; kill -9 $(jobs -p)"
+    guard = f"set -euo pipefail\ntrap 'if [ -n \"$(jobs -p)\" ]; then {end} 2>/dev/null || true; fi' EXIT\n"
+    done = subprocess.run(
+        ["bash", "-c", guard + script],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    assert (REFERENCE / name).read_text(encoding="utf-8") == PAGES[name](), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", [*ALL_PAGES, "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = [t for t in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not t.startswith(("http:", "https:"))]
+    missing = [target for target in targets if not ((ROOT / page).parent / target).exists()]
+    assert missing == []
