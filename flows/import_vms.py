@@ -18,7 +18,8 @@ from flows.plan_vms import plan_vms
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.engine.importing import BatchResult, Pace
 from ingest.errors import FindingsBlock, RemoteError, Stopped
-from ingest.model.outcome import Outcome
+from ingest.model.outcome import Outcome, summary
+from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.import_batch import batches
 from ingest.stages.run_folder import existing_run_folder
 from ingest.stages.validate import Validated, read_calls
@@ -121,11 +122,15 @@ def import_vms(
         flow_run_name=f"{len(checked.ready)} VMs, {max_concurrent_imports} in flight",
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
-    outcomes, stopped, systemic = stage(str(folder), batch_size, poll_every_s)
+    try:
+        outcomes, stopped, systemic = stage(str(folder), batch_size, poll_every_s)
+    except BaseException:
+        # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
+        conclude_from_journal(existing_run_folder(folder))
+        raise
     concluded = report_results(str(folder), outcomes)
     result = ImportResult(folder, checked, concluded.outcomes, stopped=stopped, systemic=systemic)
-    counts = result.counts
-    message = ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "nothing to import"
+    message = summary(result.outcomes)
     if systemic:
         raise RemoteError(
             f"stopped: {systemic} ({message})",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from ingest.engine.events import StageDone, StageStarted, tell
-from ingest.model.outcome import Outcome
-from ingest.report.html import ORDER as FAILURES_FIRST
+from ingest.model.outcome import URGENCY, Outcome, summary
 from ingest.report.tables import record
 from ingest.stages.conclude import Concluded, conclude
 from ingest.stages.run_folder import existing_run_folder
@@ -23,9 +21,8 @@ def report_results(folder: str, outcomes: Sequence[Outcome]) -> Concluded:
     """Write results.csv and report.html; show the outcomes in the UI, failures first."""
     tell(StageStarted("report_results"))
     concluded = conclude(existing_run_folder(Path(folder)), outcomes)
-    ordered = sorted(concluded.outcomes, key=lambda o: (FAILURES_FIRST.index(o.status), o.row))
-    counts = Counter(outcome.status for outcome in concluded.outcomes)
-    text = ", ".join(f"{counts[status]} {status}" for status in FAILURES_FIRST if counts[status]) or "no rows"
+    ordered = sorted(concluded.outcomes, key=lambda one: (URGENCY.index(one.status), one.row))
+    text = summary(concluded.outcomes)
     table("outcomes", [record(one) for one in ordered], f"{text}. All rows: {concluded.results_csv}")
     tell(StageDone("report_results", text))
     return concluded

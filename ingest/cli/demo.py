@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -69,6 +70,7 @@ def demo(
             talk.print("next: ingest twin serve   (a site to try every other command on; it prints how)")
             if keep:
                 talk.print(f"the Prefect UI stays up until Ctrl-C: {server.ui_url}", markup=False)
-                threading.Event().wait()
+                with contextlib.suppress(KeyboardInterrupt):
+                    threading.Event().wait()
     code = exit_code(result)
     return 0 if code == 3 else code  # the demo world has rows that must be refused: that is the demo working

@@ -19,7 +19,8 @@ talk = Console(stderr=True, highlight=False, soft_wrap=True)
 """For people: progress, hints, errors."""
 
 STYLES = {
-    "imported": "green", "ok": "green", "failed": "red", "unknown": "red", "critical": "red", "fail": "red",
+    "imported": "green", "ok": "green", "failed": "red", "unknown": "red", "blocked": "red", "critical": "red",
+    "fail": "red",
     "warning": "yellow", "warn": "yellow", "not-started": "yellow", "skipped": "dim", "info": "dim",
 }  # fmt: skip
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
-from rich.markup import escape
 
 from ingest.cli.local_server import prefect_server
 from ingest.cli.output import Format, show, talk
 from ingest.cli.progress import shown
 from ingest.errors import UsageError
-from ingest.model.outcome import Outcome
-from ingest.report.html import ORDER
+from ingest.model.outcome import URGENCY, Outcome, summary
 from ingest.report.tables import record
 from ingest.settings import load_settings
 from ingest.stages.inputs import look_at_inputs
@@ -106,12 +104,11 @@ def show_result(result: ImportResult, format_: Format) -> None:
         talk.print(f"calls: {result.folder / CALLS_CSV}", markup=False)
         return
     if format_ == "table":
-        ordered = sorted(result.outcomes, key=lambda one: (-ORDER.index(one.status), one.row))
+        ordered = sorted(result.outcomes, key=lambda one: (-URGENCY.index(one.status), one.row))
         show([_short(outcome) for outcome in ordered], OUTCOME_COLUMNS, format_)
     else:
         show([record(outcome) for outcome in result.outcomes], ALL_OUTCOME_COLUMNS, format_)
-    sums = ", ".join(f"{number} {status}" for status, number in sorted(result.counts.items()))
-    talk.print(f"[bold]{escape(sums)}[/]")
+    talk.print(f"[bold]{summary(result.outcomes)}[/]")
     talk.print(f"plan:    {result.checked.plan_csv}", markup=False)
     talk.print(f"results: {result.folder / RESULTS}", markup=False)
     talk.print(f"report:  {result.folder / REPORT}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ class RowDone:
     outcome: Outcome
 
 
+log = logging.getLogger("ingest.engine")
+
 Event = StageStarted | StageStep | StageDone | RowStarted | RowDone
 Listener = Callable[[Event], None]
 
@@ -57,10 +60,17 @@ _lock = threading.Lock()
 
 
 def tell(event: Event) -> None:
-    """Tell every listener. Called from many threads; listeners are called one at a time."""
+    """Tell every listener. Called from many threads; listeners are called one at a time.
+
+    A listener that fails is logged and left aside: an import between its call and its outcome must not die because
+    somebody's terminal went away.
+    """
     with _lock:
         for listener in _listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # whatever a listener does wrong, the import is not to suffer for it
+                log.exception("a listener failed on %s", type(event).__name__)
 
 
 @contextmanager

@@ -73,6 +73,7 @@ def import_rows(
     for one in rows:
         if stop.is_set():
             outcomes.append(Outcome(one.row, one.vm, "not-started"))
+            tell(RowDone(outcomes[-1]))
             continue
         try:
             outcome = _import_row(client, one, new_job_id(), journal, pace, stop)
@@ -80,7 +81,15 @@ def import_rows(
             systemic = error.message
             stop.set()
             outcome = Outcome(one.row, one.vm, "not-started", error=error.message)
-        journal.note("outcome", row=one.row, vm=one.vm, status=outcome.status, vm_id=outcome.vm_id, error=outcome.error)
+        journal.note(
+            "outcome",
+            row=one.row,
+            vm=one.vm,
+            status=outcome.status,
+            vm_id=outcome.vm_id,
+            error=outcome.error,
+            duration_s=outcome.duration_s,
+        )
         tell(RowDone(outcome))
         outcomes.append(outcome)
     return BatchResult(tuple(outcomes), systemic)

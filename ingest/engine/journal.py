@@ -12,7 +12,9 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
+
+from ingest.model.outcome import Outcome
 
 Step = Literal["intent", "submitted", "outcome"]
 
@@ -23,7 +25,10 @@ class RunJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._file = path.open("ab")
+        self._file = path.open("a+b")
+        if not _ends_whole(self._file):
+            # A process died while it wrote; what is left of its line must not swallow ours.
+            self._file.write(b"\n")
 
     def __enter__(self) -> RunJournal:
         return self
@@ -42,10 +47,43 @@ class RunJournal:
             os.fsync(self._file.fileno())
 
 
+def _ends_whole(file: BinaryIO) -> bool:
+    size = file.seek(0, os.SEEK_END)
+    if size:
+        file.seek(size - 1)
+    return not size or file.read(1) == b"\n"
+
+
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """All whole lines; a torn last line (the process died while writing it) is left out."""
+    """All whole lines. A torn one (the process died while writing it) is left out: its step was never taken."""
     lines = []
-    for raw in path.read_bytes().splitlines(keepends=True):
-        if raw.endswith(b"\n"):
-            lines.append(json.loads(raw))
+    for raw in path.read_bytes().splitlines():
+        try:
+            line = json.loads(raw)
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
     return lines
+
+
+def outcomes_in(path: Path) -> list[Outcome]:
+    """What the journal knows of every row it mentions: its outcome, or `unknown` when it has only an intent."""
+    found: dict[int, Outcome] = {}
+    for line in read_journal(path):
+        row, vm, job_id = int(line["row"]), str(line["vm"]), str(line.get("job_id", ""))
+        if line["step"] == "outcome":
+            known = found.get(row)
+            found[row] = Outcome(
+                row,
+                vm,
+                line["status"],
+                vm_id=line.get("vm_id", ""),
+                job_id=known.job_id if known else "",
+                error=line.get("error", ""),
+                duration_s=line.get("duration_s", 0.0),
+            )
+        else:
+            error = f"the run ended before the outcome was known; ask CloudStack for job {job_id}"
+            found[row] = Outcome(row, vm, "unknown", job_id=job_id, error=error)
+    return list(found.values())

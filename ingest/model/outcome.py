@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["critical", "warning", "info"]
-Status = Literal["imported", "failed", "unknown", "skipped", "not-started"]
+Status = Literal["imported", "failed", "unknown", "blocked", "skipped", "not-started"]
+
+URGENCY: tuple[Status, ...] = ("unknown", "failed", "not-started", "blocked", "skipped", "imported")
+"""Statuses in the order a person needs to see them: what needs a hand first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,9 @@ class Outcome:
     """What became of one row.
 
     `imported`: CloudStack's job succeeded, `vm_id` is set. `failed`: the server said no (`error` holds its words).
-    `unknown`: an answer was lost and could not be settled; look before trying again. `skipped`: left out (critical
-    finding, import=no, already managed). `not-started`: the run stopped before this row.
+    `unknown`: an answer was lost and could not be settled; look before trying again. `blocked`: a critical finding
+    stands against it. `skipped`: left out on purpose (import=no, with the reason). `not-started`: the run stopped
+    before this row.
     """
 
     row: int
@@ -43,3 +49,9 @@ class Outcome:
     job_id: str = ""
     error: str = ""
     duration_s: float = 0.0
+
+
+def summary(outcomes: Iterable[Outcome]) -> str:
+    """Counts in words: `55 imported, 2 skipped, 7 blocked`; `no rows` when there are none."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    return ", ".join(f"{counts[status]} {status}" for status in reversed(URGENCY) if counts[status]) or "no rows"

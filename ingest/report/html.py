@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 
-from ingest.model.outcome import Outcome, Status
-
-ORDER: tuple[Status, ...] = ("unknown", "failed", "not-started", "skipped", "imported")
+from ingest.model.outcome import URGENCY, Outcome
 
 _PAGE = """\
 <!doctype html>
@@ -23,11 +21,13 @@ _PAGE = """\
  th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #d8dee4; vertical-align: top }
  th { background: #f3f5f8; position: sticky; top: 0 }
  .n { text-align: right } code { font-size: .92em }
- .imported { color: #116329 } .failed, .unknown, .critical { color: #a40e26 } .warning, .not-started { color: #7d4e00 }
+ .imported { color: #116329 } .failed, .unknown, .blocked, .critical { color: #a40e26 }
+ .warning, .not-started { color: #7d4e00 }
  .big { display: inline-block; margin-right: 2rem } .big b { font-size: 1.6rem; display: block }
  @media (prefers-color-scheme: dark) {
   body { background: #0f1318; color: #d6dde5 } th { background: #1a212a } th, td { border-color: #2c3641 }
-  .imported { color: #56d364 } .failed, .unknown, .critical { color: #ff7b72 } .warning, .not-started { color: #e3b341 }
+  .imported { color: #56d364 } .failed, .unknown, .blocked, .critical { color: #ff7b72 }
+  .warning, .not-started { color: #e3b341 }
  }
 </style>
 <h1>{{ title }}</h1>
@@ -81,7 +81,7 @@ def render_report(*, title: str, outcomes: Sequence[Outcome], findings: Sequence
     page = Environment(autoescape=True).from_string(_PAGE)
     return page.render(
         title=title,
-        counts=[(status, counts[status]) for status in ORDER if counts[status]],
+        counts=[(status, counts[status]) for status in URGENCY if counts[status]],
         causes=causes_of(findings),
-        outcomes=sorted(outcomes, key=lambda one: (ORDER.index(one.status), one.row)),
+        outcomes=sorted(outcomes, key=lambda one: (URGENCY.index(one.status), one.row)),
     ).encode()

@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
+
+# What spreadsheets run as a formula, and what would read as one of our own apostrophes.
+_DANGEROUS = re.compile(r"^'*[=+\-@\t\r]")
+_ESCAPED = re.compile(r"^'+[=+\-@\t\r]")
 
 
 def csv_bytes(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
@@ -32,7 +37,7 @@ def record(value: Any) -> dict[str, Any]:
 
 def _safe(value: Any) -> str:
     text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if _DANGEROUS.match(text) else text
 
 
 def csv_rows(content: bytes) -> list[dict[str, str]]:
@@ -42,4 +47,4 @@ def csv_rows(content: bytes) -> list[dict[str, str]]:
 
 
 def _unsafe(text: str) -> str:
-    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "\t", "\r") else text
+    return text[1:] if _ESCAPED.match(text) else text

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.engine.journal import outcomes_in
 from ingest.model.outcome import Outcome
 from ingest.report.html import render_report
 from ingest.report.tables import csv_rows
 from ingest.stages.import_batch import write_results
-from ingest.stages.run_folder import FINDINGS, REPORT, RunFolder
+from ingest.stages.run_folder import FINDINGS, JOURNAL, REPORT, RunFolder
+from ingest.stages.validate import read_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,14 @@ class Concluded:
     outcomes: tuple[Outcome, ...]
     results_csv: Path
     report_html: Path
+
+
+def conclude_from_journal(folder: RunFolder) -> Concluded:
+    """The results of a run that did not come to its end; rows the journal does not mention are `not-started`."""
+    journal = folder.file(JOURNAL)
+    known = {outcome.row: outcome for outcome in (outcomes_in(journal) if journal.exists() else ())}
+    waiting = (Outcome(call.row, call.vm, "not-started") for call in read_calls(folder) if call.row not in known)
+    return conclude(folder, [*known.values(), *waiting])
 
 
 def conclude(folder: RunFolder, outcomes: Sequence[Outcome]) -> Concluded:

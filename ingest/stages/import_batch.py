@@ -45,7 +45,7 @@ def batches(rows: Sequence[PlannedImport], size: int) -> list[tuple[PlannedImpor
 
 
 def write_results(folder: RunFolder, outcomes: Iterable[Outcome]) -> tuple[Path, list[Outcome]]:
-    """The plan with what became of every row. Rows without an outcome were left out: `skipped`.
+    """The plan with what became of every row. Rows without an outcome are `blocked` or `skipped`, with the reason.
 
     Gives the path and one outcome per row of the sheet, in its order.
     """
@@ -56,8 +56,10 @@ def write_results(folder: RunFolder, outcomes: Iterable[Outcome]) -> tuple[Path,
     for row in sheet.rows:
         outcome = by_row.get(row.line)
         if outcome is None:
-            why = row["fix"] if is_yes(row["import"]) else row["reason"]
-            outcome = Outcome(row.line, row["vm"], "skipped", error=why)
+            if is_yes(row["import"]):
+                outcome = Outcome(row.line, row["vm"], "blocked", error=row["fix"])
+            else:
+                outcome = Outcome(row.line, row["vm"], "skipped", error=row["reason"])
         row["status"] = outcome.status
         row["vm_id"], row["job_id"], row["error"] = outcome.vm_id, outcome.job_id, outcome.error
         row["duration_s"] = f"{outcome.duration_s:g}" if outcome.duration_s else ""

@@ -160,7 +160,7 @@ def test_demo_twice(tmp_path: Path) -> None:
             [*INGEST, "demo"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=170, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "55 imported, 9 skipped" in done.stderr
+        assert "55 imported, 2 skipped, 7 blocked" in done.stderr
         assert "the twin's own journal: 55 imports of 55 VMs" in done.stderr
         for name in ("plan.csv", "results.csv", "report.html"):
             assert f"/{name}" in done.stderr

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -88,7 +93,7 @@ def test_critical_findings_leave_rows_out_or_stop_the_run(server: PrefectServer,
         run_import(dry_run=False, on_critical="stop")
     assert twin.world.cloud.journal.imports == []
     result = run_import(dry_run=False, on_critical="exclude", max_concurrent_imports=8, poll_every_s=0.1)
-    assert result.counts == {"imported": 23, "skipped": 1}
+    assert result.counts == {"imported": 23, "blocked": 1}
     assert suspended.moref not in {moref for moref, _ in twin.world.cloud.journal.imports}
 
 
@@ -135,3 +140,33 @@ def test_artifacts_show_findings_and_outcomes(server: PrefectServer, twin: Twin)
     assert all(found.values()), {key: len(value) for key, value in found.items()}
     shown = json.loads(str(found["outcomes"][-1].data))
     assert len(shown) == len(result.outcomes)
+
+
+def test_an_interrupted_run_still_says_what_became_of_each_row(
+    server: PrefectServer, twin: Twin, tmp_path: Path
+) -> None:
+    """Killed politely in mid-import: exit code 5, no server left behind, and results that agree with the truth."""
+    twin.world.cloud.import_seconds = 1.5
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from ingest.cli.main import main; main()", "run", "--yes", "--batch-size", "2"],
+        cwd=tmp_path,
+        env=dict(os.environ) | {"PREFECT_API_URL": server.api_url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(twin.world.cloud.journal.imports) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5, err
+    (results,) = tmp_path.glob("runs/*/results.csv")
+    rows = _results(results.parent)
+    told = Counter(row["status"] for row in rows)
+    assert sum(told.values()) == 24
+    assert told["not-started"] > 0
+    committed = {twin.world.vms[moref].name for moref, _ in twin.world.cloud.journal.imports}
+    assert {row["vm"] for row in rows if row["status"] == "imported"} <= committed
+    assert committed <= {row["vm"] for row in rows if row["status"] in ("imported", "unknown")}
+    assert all(row["job_id"] for row in rows if row["status"] == "unknown")
