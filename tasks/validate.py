@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.report.tables import record
 from ingest.stages.run_folder import existing_run_folder
-from ingest.stages.validate import Validated
+from ingest.stages.validate import Validated, call_row
 from ingest.stages.validate import validate as check
 from tasks.artifacts import table
 
@@ -26,5 +26,6 @@ def validate(folder: str, plan: str | None = None) -> Validated:
         f"{levels['warning']} warnings, {levels['info']} informational"
     )
     table("findings", [record(finding) for finding in checked.findings], f"{text}. Whole list: {checked.findings_csv}")
+    table("calls", [call_row(one) for one in checked.ready], f"What an import would send: {checked.calls_csv}")
     tell(StageDone("validate", text))
     return checked

@@ -21,5 +21,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
         temporary_settings({PREFECT_API_URL: running.api_url}),
     ):
         yield running
+        # Log lines on their way would wait for a server that is gone.
+        from tasks.server_traffic import flush_to_server
+
+        flush_to_server()
     if given:
         os.environ[API_VARIABLE] = given

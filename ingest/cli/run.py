@@ -17,6 +17,7 @@ from ingest.report.tables import record
 from ingest.settings import load_settings
 from ingest.stages.inputs import look_at_inputs
 from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS
+from ingest.stages.validate import call_row
 
 if TYPE_CHECKING:
     from flows.import_vms import ImportResult
@@ -98,8 +99,9 @@ def run(
 def show_result(result: ImportResult, format_: Format) -> None:
     """Outcomes (or, after a dry run, the calls) on stdout; sums and files on stderr."""
     if result.dry_run:
-        calls = [{"row": one.row, "vm": one.vm, **record(one.request)} for one in result.checked.ready]
-        show(calls, ("row", "vm", "hostname", "account", "nic_networks", "data_disk_offerings"), format_)
+        calls = [call_row(one) for one in result.checked.ready]
+        shown_columns = ("row", "vm", "wave", "hostname", "account", "nicnetworklist")
+        show(calls, list(calls[0]) if calls and format_ == "csv" else shown_columns, format_)
         talk.print(f"dry run: {len(calls)} would be imported, {result.checked.blocked} rows are blocked")
         talk.print(f"calls: {result.folder / CALLS_CSV}", markup=False)
         return

@@ -83,7 +83,7 @@ def read_calls(folder: RunFolder) -> list[PlannedImport]:
 
 def _write_calls(folder: RunFolder, ready: list[PlannedImport]) -> Path:
     folder.write(CALLS_JSON, _CALLS.dump_json(ready, indent=1) + b"\n")
-    return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, map(_call, ready)))
+    return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, map(call_row, ready)))
 
 
 def planned_imports(sheet: Sheet, snapshot: Snapshot, findings: list[Finding]) -> list[PlannedImport]:
@@ -104,7 +104,7 @@ def planned_imports(sheet: Sheet, snapshot: Snapshot, findings: list[Finding]) -
     return sorted(planned, key=lambda one: (one.wave, one.row))
 
 
-def _call(one: PlannedImport) -> dict[str, object]:
+def call_row(one: PlannedImport) -> dict[str, object]:
     """What would be sent for a row, for people: the dry run."""
     request = one.request
     return {

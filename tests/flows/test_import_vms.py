@@ -135,7 +135,7 @@ def test_artifacts_show_findings_and_outcomes(server: PrefectServer, twin: Twin)
     with get_client(sync_client=True) as client:
         found = {
             key: client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
-            for key in ("discover-networks", "list-unmanaged", "plan", "findings", "outcomes")
+            for key in ("discover-networks", "list-unmanaged", "plan", "findings", "calls", "outcomes")
         }
     assert all(found.values()), {key: len(value) for key, value in found.items()}
     shown = json.loads(str(found["outcomes"][-1].data))
