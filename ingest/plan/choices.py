@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from ingest.model.catalogue import (
     DiskOffering,
     Network,
     ServiceOffering,
+    StoragePool,
     UnmanagedDisk,
     UnmanagedInstance,
     UnmanagedNic,
@@ -67,15 +67,20 @@ def hostname(vm: VirtualMachine, decided: Decided, taken: Callable[[str], bool])
 
 
 def owner_from_networks(listed: UnmanagedInstance, zone_id: str, lookup: Lookup) -> tuple[Owner, Choice]:
-    """The one account or project that owns networks for the VM's VLANs; none when it is not exactly one."""
-    owners = {
-        (network.account, network.domainid, network.projectid)
+    """The one account or project that owns networks for all of the VM's VLANs; none when it is not exactly one."""
+    by_nic = [
+        {
+            (network.account, network.domainid, network.projectid)
+            for network in lookup.networks_by_uri.get(server.nic_uri(nic), [])
+            if network.zoneid == zone_id and network.type != "Shared" and (network.account or network.projectid)
+        }
         for nic in listed.nic
-        for network in lookup.networks_by_uri.get(server.nic_uri(nic), [])
-        if network.zoneid == zone_id and network.type != "Shared" and (network.account or network.projectid)
-    }
+    ]
+    telling = [owners for owners in by_nic if owners]
+    owners = set.intersection(*telling) if telling else set()
     if len(owners) != 1:
-        why = "no network tells" if not owners else f"{len(owners)} accounts have networks on its VLANs"
+        several = len(owners or set().union(*telling))
+        why = f"{several} accounts have networks on its VLANs" if several else "no network tells"
         return Owner(), Choice("", "guess", f"owner unknown: {why}; the calling admin would own it")
     account, domain_id, project_id = owners.pop()
     path = lookup.domains[domain_id].path if domain_id in lookup.domains else ""
@@ -126,24 +131,22 @@ def address(nic: Nic, target: Network | None, decided: Decided) -> Choice:
     for rule_choice, rule in decided.networks:
         if rule_choice.ip and network_fits(rule_choice, nic.network_name, vlan_id):
             return Choice(rule_choice.ip, "certain", f"by {rule}")
-    if len(nic.ipv4) == 1 and _inside(nic.ipv4[0], target):
-        return Choice(nic.ipv4[0], "certain", "the address the guest reports")
     if len(nic.ipv4) > 1:
         return Choice("", "guess", f"the guest reports {len(nic.ipv4)} addresses; name one")
-    return Choice("auto", "likely", "the guest reports no address; CloudStack picks a free one")
-
-
-def _inside(text: str, target: Network) -> bool:
-    try:
-        return bool(target.cidr) and ipaddress.ip_address(text) in ipaddress.ip_network(target.cidr, strict=False)
-    except ValueError:
-        return False
+    if not nic.ipv4:
+        return Choice("auto", "likely", "the guest reports no address; CloudStack picks a free one")
+    if server.inside(target, nic.ipv4[0]):
+        return Choice(nic.ipv4[0], "certain", "the address the guest reports")
+    return Choice("", "guess", f"the guest reports {nic.ipv4[0]}, which does not fit {target.name}; name one")
 
 
 def service_offering(
     listed: UnmanagedInstance, zone_id: str, cluster_id: str, owner: Owner, decided: Decided, lookup: Lookup
 ) -> Choice:
-    """By rule; else custom constrained, then exact fixed, then (powered off only) the nearest larger fixed one."""
+    """By rule; else custom with a CPU speed, exact fixed, custom without one, (powered off only) the next larger fixed.
+
+    A custom offering that leaves the CPU speed open fits only where a rule names the speed or the VM reserves one.
+    """
     ruled = decided.value("service_offering")
     if ruled:
         return Choice(str(ruled), "certain", f"by {decided.source('service_offering')}")
@@ -153,13 +156,7 @@ def service_offering(
     def usable(offering: ServiceOffering) -> bool:
         if not lookup.may_use_offering(owner, offering, zone_id) or offering.hosttags:
             return False
-        if root and not server.pools_of(
-            root,
-            lookup.catalogue.storage_pools,
-            zone_id=zone_id,
-            cluster_id=cluster_id,
-            tags=offering.storagetags,
-        ):
+        if root and _misses_tags(root, offering.storagetags, zone_id, cluster_id, lookup):
             return False
         return not server.offering_objection(offering, listed, speed)
 
@@ -167,27 +164,40 @@ def service_offering(
         return _word(offering, lookup.service_offering(offering.name).object)
 
     fitting = [offering for offering in lookup.catalogue.service_offerings if usable(offering)]
+    size = f"{listed.cpunumber} CPU and {listed.memory} MiB"
     custom = [o for o in fitting if o.cpunumber is None and o.cpuspeed is not None]
     if custom:
         best = min(custom, key=lambda o: (_span(o), o.name, o.id))
         sure: Confidence = "certain" if len(custom) == 1 else "likely"
-        return Choice(
-            best.name, sure, f"custom offering, takes {listed.cpunumber} CPU and {listed.memory} MiB as they are"
-        )
+        return Choice(word(best), sure, f"custom offering, takes {size} as they are")
     exact = [o for o in fitting if o.cpunumber == listed.cpunumber and o.memory == listed.memory]
     if exact:
         best = min(exact, key=lambda o: (o.name, o.id))
         sure = "certain" if len(exact) == 1 else "likely"
-        return Choice(word(best), sure, f"fixed offering of exactly {listed.cpunumber} CPU and {listed.memory} MiB")
+        return Choice(word(best), sure, f"fixed offering of exactly {size}")
+    open_speed = [o for o in fitting if o.cpunumber is None]
+    if open_speed:
+        best = min(open_speed, key=lambda o: (_span(o), o.name, o.id))
+        return Choice(word(best), "likely", f"custom offering without CPU speed, takes {size} as they are")
     larger = [
         o for o in fitting if o.cpunumber and o.memory and o.cpunumber >= listed.cpunumber and o.memory >= listed.memory
     ]
     if larger:
         best = min(larger, key=lambda o: (o.memory or 0, o.cpunumber or 0, o.name))
         return Choice(
-            best.name, "guess", "powered off: the nearest larger fixed offering; the size changes at next start"
+            word(best), "guess", "powered off: the nearest larger fixed offering; the size changes at next start"
         )
-    return Choice("", "guess", f"no offering fits {listed.cpunumber} CPU and {listed.memory} MiB")
+    return Choice("", "guess", f"no offering fits {size}")
+
+
+def _misses_tags(disk: UnmanagedDisk, tags: str, zone_id: str, cluster_id: str, lookup: Lookup) -> bool:
+    """Whether the disk's datastore is a pool, but not one with these tags. Without any pool no offering helps."""
+
+    def pools(wanted: str) -> list[StoragePool]:
+        known = lookup.catalogue.storage_pools
+        return server.pools_of(disk, known, zone_id=zone_id, cluster_id=cluster_id, tags=wanted)
+
+    return bool(tags) and bool(pools("")) and not pools(tags)
 
 
 def _word(chosen: Named, by_name: Named | None) -> str:
@@ -222,15 +232,7 @@ def disk_offering(
         return (
             lookup.may_use_offering(owner, offering, zone_id)
             and not server.disk_offering_objection(offering, disk)
-            and bool(
-                server.pools_of(
-                    disk,
-                    lookup.catalogue.storage_pools,
-                    zone_id=zone_id,
-                    cluster_id=cluster_id,
-                    tags=offering.tags,
-                )
-            )
+            and not _misses_tags(disk, offering.tags, zone_id, cluster_id, lookup)
         )
 
     fitting = [offering for offering in lookup.catalogue.disk_offerings if usable(offering)]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from ingest.model.inventory import Disk, Nic, VirtualMachine
 from ingest.model.snapshot import Snapshot
-from ingest.plan import choices
+from ingest.plan import choices, server
 from ingest.plan.choices import Choice
 from ingest.plan.columns import header, numbered
 from ingest.plan.lookup import Lookup, Owner
 from ingest.plan.pairing import Pair, pair
 from ingest.plan.rules import Decided, Rules, decide
 from ingest.plan.sheet import Row, Sheet
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """The wanted and computed cells of one VM, and the networks where CloudStack picks its address or it has one."""
+
+    cells: dict[str, str]
+    wave_by_rule: bool = False
+    picked_in: set[str] = field(default_factory=set)
+    known_in: set[str] = field(default_factory=set)
 
 
 def enrich(snapshot: Snapshot, rules: Rules) -> Sheet:
@@ -25,12 +36,12 @@ def enrich(snapshot: Snapshot, rules: Rules) -> Sheet:
     pairs = sorted(pair(snapshot.inventory, snapshot.catalogue), key=lambda one: (one.vm.name, one.vm.moref))
     lookup = Lookup(snapshot.catalogue)
     taken = {instance.name.lower() for instance in snapshot.catalogue.virtual_machines}
-    # A VM whose own name is a valid host name keeps it, whoever's repaired name comes first.
-    own_names: dict[str, int] = defaultdict(int)
-    for one in pairs:
-        own_names[one.vm.name.lower()] += 1
+    # A VM's own name goes to no other VM's repaired name; of several VMs of one name the first one keeps it.
+    own_names = {one.vm.name.lower() for one in pairs}
     seen = pd.DataFrame([_seen(one) for one in pairs])
-    wanted = pd.DataFrame([_wanted(one, decide(rules, one.vm), lookup, taken, own_names) for one in pairs])
+    chosen = [_wanted(one, decide(rules, one.vm), lookup, taken, own_names) for one in pairs]
+    _known_addresses_first(chosen)
+    wanted = pd.DataFrame([one.cells for one in chosen])
     columns = header(
         max((len(one.vm.nics) for one in pairs), default=0), max((len(one.vm.disks) for one in pairs), default=0)
     )
@@ -102,17 +113,17 @@ def _seen(one: Pair) -> dict[str, str]:
     return seen_cells(one.vm, one.cluster_id)
 
 
-def _wanted(one: Pair, decided: Decided, lookup: Lookup, taken: set[str], own_names: dict[str, int]) -> dict[str, str]:
+def _wanted(one: Pair, decided: Decided, lookup: Lookup, taken: set[str], own_names: set[str]) -> _Wanted:
     """The wanted and computed cells of one VM."""
     reason = _left_out(one, decided)
     if reason or one.listed is None:
-        return {"moref": one.vm.moref, "import": "no", "reason": reason, "wave": ""}
+        return _Wanted({"moref": one.vm.moref, "import": "no", "reason": reason, "wave": ""})
     zone_id = lookup.zone_of(one.cluster_id)
     owner, cells, made = _owner(one, zone_id, decided, lookup)
+    wanted = _Wanted(cells, wave_by_rule=decided.value("wave") is not None)
 
     def is_taken(name: str) -> bool:
-        others = own_names.get(name.lower(), 0) - (1 if name.lower() == one.vm.name.lower() else 0)
-        return name.lower() in taken or others > 0
+        return name.lower() in taken or (name.lower() != one.vm.name.lower() and name.lower() in own_names)
 
     def put(column: str, choice: Choice) -> None:
         cells[column] = choice.value
@@ -131,9 +142,13 @@ def _wanted(one: Pair, decided: Decided, lookup: Lookup, taken: set[str], own_na
             )
     listed_nics = {nic.id: nic for nic in one.listed.nic}
     for number, nic in enumerate(one.vm.nics, start=1):
-        choice, target = choices.network(nic, listed_nics.get(nic.label), zone_id, owner, decided, lookup)
+        listed_nic = listed_nics.get(nic.label)
+        choice, target = choices.network(nic, listed_nic, zone_id, owner, decided, lookup)
         put(f"nic{number}_network", choice)
         put(f"nic{number}_ip", choices.address(nic, target, decided))
+        if target and listed_nic and target.type != "L2":
+            address = server.assigned_address(listed_nic, cells[f"nic{number}_ip"])
+            (wanted.picked_in if address == "auto" else wanted.known_in).add(target.id)
     for setting in ("cpu_speed_mhz", "template"):
         if decided.value(setting) is not None:
             put(setting, Choice(str(decided.value(setting)), "certain", f"by {decided.source(setting)}"))
@@ -144,11 +159,21 @@ def _wanted(one: Pair, decided: Decided, lookup: Lookup, taken: set[str], own_na
         for column, choice in made.items()
         if choice.evidence
     )
-    return cells | {"moref": one.vm.moref, "import": "yes"}
+    cells |= {"moref": one.vm.moref, "import": "yes"}
+    return wanted
+
+
+def _known_addresses_first(chosen: Sequence[_Wanted]) -> None:
+    """Rows whose address CloudStack picks go into wave 2 where others of the plan bring theirs: it could pick those."""
+    known = {network_id for one in chosen for network_id in one.known_in}
+    for one in chosen:
+        if one.picked_in & known and not one.wave_by_rule:
+            one.cells["wave"] = "2"
+            one.cells["reason"] += "; wave=2: CloudStack picks an address after the VMs that bring theirs (certain)"
 
 
 def _left_out(one: Pair, decided: Decided) -> str:
-    """Why a VM is not to be imported, '' when it is. A duplicate name stays in, for the check to explain."""
+    """Why a VM is not to be imported, '' when it is."""
     if one.duplicate:
         return "another VM of this cluster has the same name; CloudStack could import either: rename one"
     if one.absent:

@@ -6,27 +6,28 @@ the value itself where a Great Expectations expectation can judge it directly.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from typing import Any
 
 import pandas as pd
 
-from ingest.model.catalogue import VirtualMachine as Instance
 from ingest.model.snapshot import Snapshot
 from ingest.plan import server
+from ingest.plan.columns import column_of
 from ingest.plan.enrich import seen_cells
-from ingest.plan.pairing import dropped_devices
-from ingest.plan.resolve import ResolvedDisk, ResolvedNic, ResolvedRow
+from ingest.plan.in_use import InUse
+from ingest.plan.pairing import dropped_devices, product_of
+from ingest.plan.resolve import ResolvedDisk, ResolvedNic, ResolvedRow, is_yes
 
 # A difference in these between sheet and snapshot means that the operator decided on other facts than today's.
-DRIFT_COLUMNS = ("vm", "cluster_id", "cpus", "memory_mib", "power_state", "nic_count", "disk_count")
+DRIFT_COLUMNS = frozenset(
+    {"vm", "cluster_id", "cpus", "memory_mib", "power_state", "nic_count", "disk_count"}
+    | {"nic#_mac", "nic#_vlan", "nic#_portgroup", "disk#_id", "disk#_size_gib"}
+)
 
 
 def frames(rows: list[ResolvedRow], snapshot: Snapshot) -> dict[str, pd.DataFrame]:
     """Tables `vm`, `disk` and `nic`. Every record has `row` (line), `vm` (name) and `_index` (position in `rows`)."""
-    used = _HostNames(rows, snapshot)
-    macs = Counter(nic.nic.mac for row in rows for nic in row.nics if nic.nic.mac)
-    known_macs = _known_macs(snapshot)
+    used = InUse(rows, snapshot)
     vms: list[dict[str, Any]] = []
     disks: list[dict[str, Any]] = []
     nics: list[dict[str, Any]] = []
@@ -34,26 +35,28 @@ def frames(rows: list[ResolvedRow], snapshot: Snapshot) -> dict[str, pd.DataFram
         base = {"row": row.row.line, "vm": row.row["vm"], "_index": index}
         vms.append(base | _vm(row, snapshot, used))
         disks.extend(base | _disk(row, disk, snapshot) for disk in row.disks)
-        nics.extend(base | _nic(row, nic, macs, known_macs) for nic in row.nics)
+        nics.extend(base | _nic(row, nic, used) for nic in row.nics)
     return {
         name: pd.DataFrame(records).replace({"": None}) if records else pd.DataFrame()
         for name, records in (("vm", vms), ("disk", disks), ("nic", nics))
     }
 
 
-def _vm(row: ResolvedRow, snapshot: Snapshot, used: _HostNames) -> dict[str, Any]:
+def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
     one = row.pair
     record: dict[str, Any] = {
         "hostname": row.row["hostname"],
-        "hostname_taken": used.objection(row),
+        "hostname_taken": "",
         "offering_known": row.offering_problem,
         "offering_fits": "",
+        "host_tags": "",
         "offering_access": row.offering_access,
         "owner_known": row.owner_problem,
         "template_known": row.template_problem,
         "cpu_speed": row.number_problem,
         "gone": "" if one else "the VM is no longer in vCenter (instance UUID and moref)",
         "unlisted": "",
+        "cluster_off": "",
         "drift": _drift(row),
         "duplicate": "",
         "dropped": "",
@@ -80,8 +83,19 @@ def _vm(row: ResolvedRow, snapshot: Snapshot, used: _HostNames) -> dict[str, Any
     record["snapshot"] = "has a snapshot: CloudStack records the delta file" if vm.has_snapshot else ""
     if listed is None:
         return record
+    record["hostname_taken"] = used.hostname(row)
+    cluster = next((c for c in snapshot.catalogue.clusters if c.id == one.cluster_id), None)
+    if cluster is not None and cluster.allocationstate not in ("", "Enabled"):
+        record["cluster_off"] = f"cluster {cluster.name} is {cluster.allocationstate} in CloudStack"
     if row.offering is not None:
         record["offering_fits"] = server.offering_objection(row.offering, listed, row.cpu_speed_mhz)
+        hosts = [host for host in snapshot.catalogue.hosts if host.clusterid == one.cluster_id]
+        record["host_tags"] = server.host_tags_objection(
+            row.offering,
+            next((host for host in hosts if listed.hostid == host.id), None),
+            hosts,
+            migrate_allowed=is_yes(row.row["migrate_allowed"]),
+        )
     if row.template is None and not server.os_mapped(listed, snapshot.catalogue.guest_os_mappings):
         record["os_mapped"] = (
             f"no guest OS mapping for {listed.osdisplayname or listed.osid or 'an unknown OS'} "
@@ -98,11 +112,12 @@ def _vm(row: ResolvedRow, snapshot: Snapshot, used: _HostNames) -> dict[str, Any
 def _disk(row: ResolvedRow, disk: ResolvedDisk, snapshot: Snapshot) -> dict[str, Any]:
     record: dict[str, Any] = {
         "column": f"disk{disk.number}_offering" if not disk.is_root else "root_disk",
+        "offering_column": f"disk{disk.number}_offering",
         # A disk CloudStack does not see needs no offering: VM-005 speaks of it.
         "offering_known": disk.problem if disk.listed else "",
         "root_has_offering": "the root disk takes the compute offering's disk offering"
         * (disk.is_root and bool(disk.wanted)),
-        "offering_access": disk.access,
+        "offering_access": disk.access if disk.listed and not disk.is_root else "",
         "offering_size": "",
         "pool": "",
         "pool_single": "",
@@ -125,87 +140,43 @@ def _disk(row: ResolvedRow, disk: ResolvedDisk, snapshot: Snapshot) -> dict[str,
         tags=tags,
     )
     if not pools:
-        record["pool"] = f"no storage pool for datastore {disk.listed.datastorename} with tags '{tags}'"
+        with_tags = f" with the offering's tags '{tags}'" if tags else ""
+        record["pool"] = f"no storage pool for datastore {disk.listed.datastorename}{with_tags}"
     elif len(pools) > 1:
         names = ", ".join(sorted(pool.name for pool in pools))
         record["pool_single"] = f"datastore {disk.listed.datastorename} fits {len(pools)} pools ({names})"
     return record
 
 
-def _nic(row: ResolvedRow, nic: ResolvedNic, macs: Counter[str], known: dict[str, str]) -> dict[str, Any]:
+def _nic(row: ResolvedRow, nic: ResolvedNic, used: InUse) -> dict[str, Any]:
+    mac_refused, mac_doubtful = used.mac(row, nic) if nic.listed else ("", "")
     record: dict[str, Any] = {
         "column": f"nic{nic.number}_network",
         "ip_column": f"nic{nic.number}_ip",
         "mac_column": f"nic{nic.number}_mac",
         "network_known": nic.problem if nic.listed else "",
-        "network_access": nic.access,
+        "network_access": nic.access if nic.listed else "",
         "vlan": "",
         "ip": "",
-        "mac": "",
+        "mac_refused": mac_refused,
+        "mac_doubtful": mac_doubtful,
+        "pick": used.pick(row, nic) if nic.listed else "",
     }
-    if macs[nic.nic.mac] > 1:
-        record["mac"] = f"{nic.nic.mac} stands more than once in the plan"
-    elif nic.nic.mac in known:
-        record["mac"] = f"{nic.nic.mac} is already used in CloudStack by {known[nic.nic.mac]}"
     if nic.network is None or nic.listed is None:
         return record
     record["vlan"] = server.network_objection(nic.network, nic.listed, zone_id=row.zone_id)
-    record["ip"] = _ip_objection(nic)
+    record["ip"] = server.address_objection(nic.network, nic.listed, nic.ip) or used.address(row, nic)
     return record
-
-
-class _HostNames:
-    """Who uses which host name in which network: in CloudStack and in the plan. CloudStack: NetworkModelImpl."""
-
-    def __init__(self, rows: list[ResolvedRow], snapshot: Snapshot) -> None:
-        self._managed: dict[tuple[str, str], str] = {}
-        for instance in snapshot.catalogue.virtual_machines:
-            for nic in instance.nic:
-                self._managed[nic.networkid, instance.name] = instance.displayname or instance.name
-        self._planned: dict[tuple[str, str], set[int]] = defaultdict(set)
-        for row in rows:
-            for network_id in self._networks(row):
-                self._planned[network_id, row.row["hostname"]].add(row.row.line)
-
-    @staticmethod
-    def _networks(row: ResolvedRow) -> set[str]:
-        return {nic.network.id for nic in row.nics if nic.network}
-
-    def objection(self, row: ResolvedRow) -> str:
-        name = row.row["hostname"]
-        for network_id in sorted(self._networks(row)):
-            if (network_id, name) in self._managed:
-                return f"'{name}' is already used in that network by {self._managed[network_id, name]}"
-            others = sorted(self._planned[network_id, name] - {row.row.line})
-            if others:
-                return f"'{name}' stands in line {others[0]} too, for the same network"
-        return ""
-
-
-def _known_macs(snapshot: Snapshot) -> dict[str, str]:
-    def label(instance: Instance) -> str:
-        return instance.displayname or instance.name
-
-    return {
-        nic.macaddress.lower(): label(instance)
-        for instance in snapshot.catalogue.virtual_machines
-        for nic in instance.nic
-        if nic.macaddress
-    }
 
 
 def _drift(row: ResolvedRow) -> str:
     if row.pair is None:
         return ""
     now = seen_cells(row.pair.vm, row.pair.cluster_id)
-    checked = [
-        *DRIFT_COLUMNS,
-        *(name for name in row.row.cells if name.endswith(("_mac", "_vlan", "_portgroup", "_size_gib"))),
-    ]
     changed = [
-        f"{name} was '{row.row[name]}', is '{now.get(name, '')}'"
-        for name in checked
-        if name in row.row.cells and row.row[name] != now.get(name, "")
+        f"{name} was '{was}', is '{now.get(name, '')}'"
+        for name, was in row.row.cells.items()
+        if (column := column_of(name)) and column.name in DRIFT_COLUMNS and was != now.get(name, "")
     ]
     return "; ".join(changed)
 
@@ -227,7 +198,8 @@ def _protected(row: ResolvedRow) -> list[str]:
     shared = [
         d.label for d in vm.disks if d.sharing not in ("", "sharingNone") or d.shared_bus not in ("", "noSharing")
     ]
-    found = []
+    product = product_of(vm)
+    found = [f"belongs to {product}"] if product else []
     if vm.ft_role:
         found.append("is part of a fault tolerance pair")
     if shared:
@@ -242,23 +214,12 @@ def _protected(row: ResolvedRow) -> list[str]:
 def _root_objection(row: ResolvedRow) -> str:
     if not row.disks:
         return "the VM has no disk"
-    root = row.row["root_disk"]
-    if not root:
-        return "no root disk is named"
-    if not any(disk.is_root for disk in row.disks):
-        return f"'{root}' is not a disk of this VM"
+    named = row.row["root_disk"]
+    root = next((disk for disk in row.disks if disk.is_root), None)
+    if root is None:
+        return f"'{named}' is not a disk of this VM" if named else "no root disk is named"
+    if root.listed is None:
+        return f"'{root.disk.disk_id}' is a disk CloudStack does not see; it would take another as the root disk"
     if any(disk.listed is not None and disk.listed.capacity <= 0 for disk in row.disks):
         return "a disk has no size"
-    return ""
-
-
-def _ip_objection(nic: ResolvedNic) -> str:
-    assert nic.network is not None  # noqa: S101  callers have looked
-    assert nic.listed is not None  # noqa: S101
-    if nic.ip == "auto" and len(nic.listed.ipaddresses) > 1:
-        return f"auto, but the guest reports {len(nic.listed.ipaddresses)} addresses"
-    if nic.network.type == "L2":
-        return ""
-    if not nic.ip:
-        return f"network {nic.network.name} ({nic.network.type}) needs an address or auto"
     return ""

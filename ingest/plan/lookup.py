@@ -24,6 +24,9 @@ from ingest.model.catalogue import (
     Template,
 )
 
+ROOT_ADMIN = 1
+"""Account.accounttype of root administrators."""
+
 Named = TypeVar("Named", Network, ServiceOffering, DiskOffering, Template, Account, Project, Domain)
 
 
@@ -63,6 +66,8 @@ class Lookup:
             if network.broadcasturi:
                 self.networks_by_uri[network.broadcasturi].append(network)
         self._names: dict[str, dict[str, list[object]]] = {}
+        self._root_admins = {(a.name, a.domainid) for a in catalogue.accounts if a.accounttype == ROOT_ADMIN}
+        self._admins_anywhere = catalogue.configuration.get("admin.is.allowed.to.deploy.anywhere") == "true"
 
     def zone_of(self, cluster_id: str) -> str:
         """The zone's UUID of a cluster, '' when unknown."""
@@ -100,11 +105,16 @@ class Lookup:
             if text == domain.id or path == domain.path or f"ROOT/{path}" == domain.path:
                 return Found(domain)
         named = [domain for domain in self.catalogue.domains if domain.name == text]
+        if not named:
+            near = _nearest(text, (domain.path for domain in self.catalogue.domains))
+            return Found(None, f"domain '{text}' does not exist{near}")
         return self._one("domain", text, named, self.catalogue.domains)
 
     def owner(self, account: str, domain: str, project: str) -> tuple[Owner, str]:
         """The owner a row names, and a problem in words ('' when fine). CloudStack: BaseCmd owner resolution."""
         domain_id = domain_path = ""
+        if account and project:
+            return Owner(), f"account '{account}' and project '{project}' are both named; empty one of them"
         if domain:
             found_domain = self.domain(domain)
             if found_domain.object is None:
@@ -122,11 +132,15 @@ class Lookup:
             return Owner(account, domain_id, "", domain_path), ""
         if project:
             found = [p for p in self.catalogue.projects if project in (p.id, p.name)]
-            if domain_id:
+            if domain_id and found:
                 found = [p for p in found if p.domainid == domain_id]
+                if not found:
+                    return Owner(), f"project '{project}' is not in domain {domain_path}"
             one = self._one("project", project, found, self.catalogue.projects)
             if one.object is None:
                 return Owner(), one.problem
+            if one.object.state and one.object.state.lower() != "active":
+                return Owner(), f"project '{project}' is {one.object.state}"
             path = self.domains[one.object.domainid].path if one.object.domainid in self.domains else ""
             return Owner("", one.object.domainid, one.object.id, path), ""
         return Owner(), "domain without account or project" if domain else ""
@@ -134,28 +148,34 @@ class Lookup:
     def may_use_network(self, owner: Owner, network: Network) -> bool:
         """Whether the owner may use the network. CloudStack: NetworkModelImpl.checkNetworkPermissions.
 
-        L2 and Isolated networks belong to an account or project; Shared ones follow their domain or account.
+        L2 and Isolated networks belong to an account or project; Shared ones follow their domain or account. The
+        calling admin is some root admin of the domain ROOT: which one, the catalogue does not say.
         """
+        if self._admins_anywhere and self._is_root_admin(owner):
+            return True
         if network.acltype == "Domain" or (network.type == "Shared" and not network.account and not network.projectid):
             if not network.domainid:
                 return True
-            if owner.caller:
-                return True
+            home = "ROOT" if owner.caller else owner.domain_path
             top = self.domains[network.domainid].path if network.domainid in self.domains else network.domainpath
-            below = network.subdomainaccess and owner.domain_path.startswith(f"{top}/")
-            return owner.domain_path == top or below
+            return home == top or (network.subdomainaccess and home.startswith(f"{top}/"))
         if network.projectid:
             return owner.project_id == network.projectid
+        if owner.caller:
+            return (network.account, network.domainid) in self._root_admins
         return owner.account == network.account and owner.domain_id == network.domainid
 
     def may_use_offering(self, owner: Owner, offering: ServiceOffering | DiskOffering, zone_id: str) -> bool:
         """Whether domain and zone restrictions let the owner use it. CloudStack: DomainChecker.checkAccess."""
         if offering.zoneid and zone_id not in offering.zoneid.split(","):
             return False
-        if not offering.domainid or owner.caller:
+        if not offering.domainid or self._is_root_admin(owner):
             return True
         tops = [self.domains[d].path for d in offering.domainid.split(",") if d in self.domains]
         return any(owner.domain_path == top or owner.domain_path.startswith(f"{top}/") for top in tops)
+
+    def _is_root_admin(self, owner: Owner) -> bool:
+        return owner.caller or (owner.account, owner.domain_id) in self._root_admins
 
     def _find(self, kind: str, objects: Iterable[Named], text: str) -> list[Named]:
         index = self._names.get(kind)

@@ -6,12 +6,21 @@ VMs of one name in a cluster cannot be told apart by the server: neither is pair
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ingest.model.catalogue import Catalogue, UnmanagedInstance
 from ingest.model.inventory import Inventory, VirtualMachine
+
+# vSphere Cluster Services, by name where a release does not fill managedBy.
+_AGENT_NAME = re.compile(r"vCLS[- (]")
+
+
+def product_of(vm: VirtualMachine) -> str:
+    """The product a VM belongs to (an extension's key, or vSphere Cluster Services), '' for a person's VM."""
+    return vm.managed_by or ("vSphere Cluster Services" if _AGENT_NAME.match(vm.name) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ def pair(inventory: Inventory, catalogue: Catalogue) -> list[Pair]:
         record = listed.get((cluster_id, vm.name)) if cluster_id else None
         duplicate = not vm.template and bool(cluster_id) and names[(vm.cluster_moref, vm.name)] > 1
         is_managed = bool(cluster_id) and record is None and _is_managed(vm, managed)
-        skip = vm.template or bool(vm.managed_by)
+        skip = vm.template or bool(product_of(vm))
         absent = "" if record and not skip else _absence(vm, cluster_id, is_managed, down)
         pairs.append(Pair(vm, cluster_id, None if duplicate else record, absent, duplicate, is_managed, skip))
     return pairs
@@ -89,16 +98,18 @@ def _absence(vm: VirtualMachine, cluster_id: str, managed: bool, down: set[str])
     """Why CloudStack shows no record, as far as both sides can tell. CloudStack: UnmanagedVMsManagerImpl."""
     if vm.template:
         return "vSphere template"
-    if vm.managed_by:
-        return f"belongs to {vm.managed_by}, not to a person"
+    if product_of(vm):
+        return f"belongs to {product_of(vm)}, not to a person"
     if managed:
         return "already managed by CloudStack"
     if not vm.cluster:
         return "runs on a standalone host; CloudStack manages clusters"
     if not cluster_id:
-        return f"CloudStack does not know cluster {vm.datacenter}/{vm.cluster}"
-    if vm.connection_state != "connected" or vm.unreadable:
+        return f"CloudStack does not know cluster {vm.datacenter}/{vm.cluster}, or it was not asked for"
+    if vm.connection_state != "connected":
         return f"vCenter calls it {vm.connection_state}; CloudStack cannot read it"
+    if vm.unreadable:
+        return "vCenter cannot read its configuration, nor can CloudStack"
     if vm.host in down:
         return f"host {vm.host} is not Up in CloudStack"
     return "CloudStack does not list it; a host that fails while listing drops VMs silently: list it by name"
@@ -112,6 +123,13 @@ def dropped_devices(pair_: Pair) -> list[str]:
     disks = {disk.id for disk in pair_.listed.disk}
     gone = [f"NIC {nic.label}" for nic in pair_.vm.nics if nic.label not in nics]
     return gone + [f"disk {disk.label} ({disk.backing})" for disk in pair_.vm.disks if disk.disk_id not in disks]
+
+
+UNMANAGED_COLUMNS = (
+    *("vm", "datacenter", "cluster", "host", "power_state", "shown", "reason"),
+    *("vcenter_nics", "cloudstack_nics", "vcenter_disks", "cloudstack_disks", "cluster_id", "moref", "instance_uuid"),
+)
+"""Columns of `unmanaged.csv`."""
 
 
 def unmanaged_rows(pairs: Iterable[Pair]) -> list[dict[str, str]]:

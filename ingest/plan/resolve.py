@@ -15,6 +15,7 @@ from ingest.model.snapshot import Snapshot
 from ingest.plan.columns import width
 from ingest.plan.lookup import Lookup, Owner
 from ingest.plan.pairing import Pair, pair
+from ingest.plan.server import LARGEST_INTEGER
 from ingest.plan.sheet import Row, Sheet
 
 YES = frozenset({"yes", "y", "true", "1", "x"})
@@ -85,10 +86,12 @@ def is_yes(text: str) -> bool:
 
 
 def rows_to_import(sheet: Sheet, *, place: str = "plan") -> list[Row]:
-    """The rows whose `import` says yes. Raises SheetError naming every yes/no cell that says something else."""
+    """The rows whose `import` says yes. Raises SheetError naming every yes/no or wave cell that says something else."""
     wrong = []
     rows = []
     for row in sheet.rows:
+        if _number(row["wave"]) is None and row["wave"]:
+            wrong.append(f"line {row.line}, wave: '{row['wave']}'")
         for column in ("import", "migrate_allowed", "forced"):
             try:
                 chosen = is_yes(row[column])
@@ -98,8 +101,20 @@ def rows_to_import(sheet: Sheet, *, place: str = "plan") -> list[Row]:
                 if column == "import" and chosen:
                     rows.append(row)
     if wrong:
-        raise SheetError("neither yes nor no: " + "; ".join(wrong[:10]), place=place, cure="write yes or no")
+        raise SheetError(
+            "cannot be read: " + "; ".join(wrong[:10]), place=place, cure="write yes or no; a wave is a whole number"
+        )
     return rows
+
+
+def wave_of(row: Row) -> int:
+    """The wave a row runs in; 1 when the sheet names none. `rows_to_import` has refused everything but numbers."""
+    return _number(row["wave"]) or 1
+
+
+def _number(text: str) -> int | None:
+    """A whole number as people write it into a cell, None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def resolve(rows: list[Row], snapshot: Snapshot) -> list[ResolvedRow]:
@@ -114,7 +129,10 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
     owner, owner_problem = lookup.owner(row["account"], row["domain"], row["project"])
     offering = lookup.service_offering(row["service_offering"]) if row["service_offering"] else None
     template = lookup.template(row["template"], zone_id) if row["template"] else None
-    speed = row["cpu_speed_mhz"]
+    speed = _number(row["cpu_speed_mhz"])
+    bad_speed = bool(row["cpu_speed_mhz"]) and (speed is None or not 0 < speed <= LARGEST_INTEGER)
+    # Who may use what cannot be said of an unknown owner.
+    asked = None if owner_problem else owner
     resolved = ResolvedRow(
         row=row,
         pair=one,
@@ -123,11 +141,11 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
         owner_problem=owner_problem,
         offering=offering.object if offering else None,
         offering_problem=offering.problem if offering else "no compute offering is named",
-        offering_access=_offering_access(lookup, owner, offering.object if offering else None, zone_id),
+        offering_access=_offering_access(lookup, asked, offering.object if offering else None, zone_id),
         template=template.object if template else None,
         template_problem=template.problem if template else "",
-        cpu_speed_mhz=int(speed) if speed.isdigit() else None,
-        number_problem=f"'{speed}' is not a number of MHz" if speed and not speed.isdigit() else "",
+        cpu_speed_mhz=None if bad_speed else speed,
+        number_problem=f"'{row['cpu_speed_mhz']}' is not a number of MHz" if bad_speed else "",
     )
     if one is None:
         return resolved
@@ -147,16 +165,19 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
                 wanted,
                 found.object if found else None,
                 found.problem if found else "no network is named for this NIC",
-                _network_access(lookup, owner, found.object if found else None),
+                _network_access(lookup, asked, found.object if found else None),
                 row[f"nic{number}_ip"].strip(),
             )
         )
+    # A VM's only disk is its root disk, whether the row says so or not.
+    root_id = row["root_disk"] or (one.vm.disks[0].disk_id if len(one.vm.disks) == 1 else "")
+    has_root = any(disk.disk_id == root_id for disk in one.vm.disks)
     for position, disk in enumerate(one.vm.disks, start=1):
         number = by_id.get(disk.disk_id, position)
         wanted = row[f"disk{number}_offering"]
-        is_root = disk.disk_id == row["root_disk"]
+        is_root = disk.disk_id == root_id
         chosen = lookup.disk_offering(wanted) if wanted else None
-        missing = "" if is_root else "no disk offering is named for this data disk"
+        missing = "no disk offering is named for this data disk" if has_root and not is_root else ""
         resolved.disks.append(
             ResolvedDisk(
                 number,
@@ -166,22 +187,22 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
                 wanted,
                 chosen.object if chosen else None,
                 chosen.problem if chosen else missing,
-                _offering_access(lookup, owner, chosen.object if chosen else None, zone_id),
+                _offering_access(lookup, asked, chosen.object if chosen else None, zone_id),
             )
         )
     return resolved
 
 
 def _offering_access(
-    lookup: Lookup, owner: Owner, offering: ServiceOffering | DiskOffering | None, zone_id: str
+    lookup: Lookup, owner: Owner | None, offering: ServiceOffering | DiskOffering | None, zone_id: str
 ) -> str:
-    if offering is None or lookup.may_use_offering(owner, offering, zone_id):
+    if offering is None or owner is None or lookup.may_use_offering(owner, offering, zone_id):
         return ""
     return f"{offering.name} is restricted to other domains or zones than the owner's"
 
 
-def _network_access(lookup: Lookup, owner: Owner, network: Network | None) -> str:
-    if network is None or lookup.may_use_network(owner, network):
+def _network_access(lookup: Lookup, owner: Owner | None, network: Network | None) -> str:
+    if network is None or owner is None or lookup.may_use_network(owner, network):
         return ""
     holder = network.project or network.account or network.domainpath
     return (
@@ -194,7 +215,10 @@ def _devices(row: Row, device: str) -> int:
 
 
 def import_request(resolved: ResolvedRow) -> ImportRequest:
-    """The call for one row. Raises ValueError when the row has problems: check first."""
+    """The call for one row. Raises ValueError when the row has problems: check first.
+
+    Disks and NICs that CloudStack does not see are left out: it counts what is sent against what it sees.
+    """
     if resolved.pair is None or resolved.pair.listed is None or resolved.offering is None:
         raise ValueError(f"row {resolved.row.line} is not ready to import")
     row, owner, one = resolved.row, resolved.owner, resolved.pair
@@ -209,10 +233,10 @@ def import_request(resolved: ResolvedRow) -> ImportRequest:
         domain_id=owner.domain_id if owner.account else "",
         project_id=owner.project_id,
         template_id=resolved.template.id if resolved.template else "",
-        nic_networks=tuple((nic.nic.label, nic.network.id) for nic in resolved.nics if nic.network),
-        nic_addresses=tuple((nic.nic.label, nic.ip) for nic in resolved.nics if nic.ip),
+        nic_networks=tuple((nic.nic.label, nic.network.id) for nic in resolved.nics if nic.listed and nic.network),
+        nic_addresses=tuple((nic.nic.label, nic.ip) for nic in resolved.nics if nic.listed and nic.ip),
         data_disk_offerings=tuple(
-            (d.disk.disk_id, d.offering.id) for d in resolved.disks if not d.is_root and d.offering
+            (d.disk.disk_id, d.offering.id) for d in resolved.disks if d.listed and d.offering and not d.is_root
         ),
         details=(("cpuSpeed", str(speed)),) if speed else (),
         migrate_allowed=is_yes(row["migrate_allowed"]),

@@ -113,7 +113,10 @@ def parse_sheet(text: str, *, place: str = "sheet", required: tuple[str, ...] = 
     for line, cells in records:
         if isinstance(cells, str):
             comments.append((len(rows), cells))
-        elif cells is not first and any(cells):
+        elif cells is not first and not any(cells):
+            # `,,,` is how spreadsheets save a blank line. Findings and outcomes go by line number: it must stay.
+            comments.append((len(rows), ""))
+        elif cells is not first:
             extra = [cell for cell in cells[len(columns) :] if cell]
             if extra:
                 raise SheetError(

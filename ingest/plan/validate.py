@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ingest.model.outcome import Finding
 from ingest.model.snapshot import Snapshot
-from ingest.plan.checks import BY_ID, CHECKS, Check
+from ingest.plan.checks import CHECKS, Check
 from ingest.plan.frames import frames
 from ingest.plan.resolve import ResolvedRow, resolve, rows_to_import
 from ingest.plan.sheet import Sheet
@@ -28,10 +29,17 @@ def validate(sheet: Sheet, snapshot: Snapshot, *, place: str = "plan") -> list[F
     Raises SheetError for cells that cannot be read at all, RuntimeError when a rule could not be evaluated.
     """
     rows = resolve(rows_to_import(sheet, place=place), snapshot)
+    return judge(frames(rows, snapshot), rows)
+
+
+def judge(
+    tables: Mapping[str, pd.DataFrame], rows: Sequence[ResolvedRow], checks: Sequence[Check] = CHECKS
+) -> list[Finding]:
+    """The findings on tables made by `frames` of these rows; order and errors as `validate`."""
     findings: list[Finding] = []
-    for name, frame in frames(rows, snapshot).items():
-        mine = [check for check in CHECKS if check.frame == name]
-        if not frame.empty:
+    for name, frame in tables.items():
+        mine = [check for check in checks if check.frame == name]
+        if mine and not frame.empty:
             findings.extend(_run(frame, mine, rows))
     return sorted(findings, key=lambda f: (f.row, LEVELS.index(f.level), f.rule, f.column))
 
@@ -48,7 +56,7 @@ def apply_findings(sheet: Sheet, findings: list[Finding]) -> None:
         row["fix"] = f"{mine[0].column}: {mine[0].message} -> {mine[0].fix}" if mine else ""
 
 
-def _run(frame: pd.DataFrame, checks: list[Check], rows: list[ResolvedRow]) -> list[Finding]:
+def _run(frame: pd.DataFrame, checks: list[Check], rows: Sequence[ResolvedRow]) -> list[Finding]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # raised while Great Expectations is imported
         import great_expectations as gx
@@ -56,6 +64,7 @@ def _run(frame: pd.DataFrame, checks: list[Check], rows: list[ResolvedRow]) -> l
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     keyed = frame.assign(_key=range(len(frame)))
+    by_id = {check.id: check for check in checks}
     context: Any = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     suite = []
@@ -80,7 +89,7 @@ def _run(frame: pd.DataFrame, checks: list[Check], rows: list[ResolvedRow]) -> l
     for outcome in result.results:
         if outcome.success:
             continue
-        check = BY_ID[outcome.expectation_config.meta["rule"]]
+        check = by_id[outcome.expectation_config.meta["rule"]]
         bad = outcome.result.get("unexpected_index_list")
         if not bad:
             raise RuntimeError(f"rule {check.id} could not be evaluated: {outcome.exception_info}")

@@ -1,0 +1,73 @@
+"""A running twin as the stages see it: two endpoints, snapshots, and single imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr
+
+from ingest.cloudstack.catalogue import read_catalogue
+from ingest.cloudstack.client import CloudStackClient
+from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
+from ingest.errors import Refused
+from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
+from ingest.model.request import ImportRequest
+from ingest.model.snapshot import Snapshot
+from ingest.twin.generator import admin_keys
+from ingest.twin.serving import Twin
+from ingest.twin.world import World
+from ingest.vsphere.inventory import read_inventory
+from ingest.vsphere.session import connect
+
+
+def vcenter_of(twin: Twin) -> VCenterEndpoint:
+    return VCenterEndpoint(
+        host=twin.vcenter.host,
+        port=twin.vcenter.port,
+        user=twin.world.vcenter_user,
+        password=SecretStr(twin.world.vcenter_password),
+        ca_file=twin.ca_file,
+    )
+
+
+def cloudstack_of(twin: Twin) -> CloudStackEndpoint:
+    api_key, secret_key = admin_keys(twin.world)
+    return CloudStackEndpoint(
+        url=twin.cloudstack.url,
+        api_key=SecretStr(api_key),
+        secret_key=SecretStr(secret_key),
+        ca_file=twin.ca_file,
+    )
+
+
+class Site:
+    """Both servers of one twin, read and written with the product's own clients."""
+
+    def __init__(self, twin: Twin, client: CloudStackClient) -> None:
+        self.twin = twin
+        self.world = twin.world
+        self.client = client
+
+    def snapshot(self) -> Snapshot:
+        """What both servers say now."""
+        with connect(vcenter_of(self.twin)) as vcenter:
+            inventory = read_inventory(vcenter)
+        return Snapshot(taken_at="now", inventory=inventory, catalogue=read_catalogue(self.client))
+
+    def send(self, request: ImportRequest) -> str:
+        """Import now; the server's own words when it refuses, '' when it does not."""
+        try:
+            job_id = self.client.import_unmanaged_instance(request)
+        except Refused as error:
+            return error.text
+        job = wait_for_job(self.client, job_id, every_s=0.005, timeout_s=30)
+        return "" if job.jobstatus == SUCCEEDED else job_failure(job).text
+
+
+@contextmanager
+def running(world: World) -> Iterator[Site]:
+    """A twin whose imports take no time."""
+    world.cloud.import_seconds = 0.0
+    with Twin(world) as twin, CloudStackClient(cloudstack_of(twin)) as client:
+        yield Site(twin, client)
