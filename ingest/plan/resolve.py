@@ -164,7 +164,7 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
                 listed_nics.get(nic.label),
                 wanted,
                 found.object if found else None,
-                found.problem if found else "no network is named for this NIC",
+                found.problem if found else _unnamed(nic),
                 _network_access(lookup, asked, found.object if found else None),
                 row[f"nic{number}_ip"].strip(),
             )
@@ -191,6 +191,13 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
             )
         )
     return resolved
+
+
+def _unnamed(nic: Nic) -> str:
+    """What stands in the way of a NIC without a network: where it is plugged in says which one is missing."""
+    vlan = nic.vlan.text if nic.vlan else ""
+    tag = "untagged" if not vlan else vlan if not vlan.isdigit() else f"VLAN {vlan}"
+    return f"no network is named for {nic.label} on '{nic.network_name}' ({tag})"
 
 
 def _offering_access(
