@@ -62,7 +62,6 @@ def demo(
                     batch_size=3,
                     rules=str(data_file("rules.yaml")),
                     runs_folder=str(folder),
-                    poll_every_s=0.5,
                 )
             show_result(result, "table")
             imports = [moref for moref, _ in twin.world.cloud.journal.imports]

@@ -36,11 +36,11 @@ class Importer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. `every_s` between questions about a job, `timeout_s` until a job is given up as unknown,
-    `settle_s` how long a job is looked for after its answer was lost, `resubmit_s` the pauses before a call that
-    certainly never reached the server is sent again."""
+    """Seconds. `every_s` until the first question about a job, later ones up to five times slower; `timeout_s` until a
+    job is given up as unknown; `settle_s` how long a job is looked for after its answer was lost; `resubmit_s` the
+    pauses before a call that certainly never reached the server is sent again."""
 
-    every_s: float = 2.0
+    every_s: float = 0.5
     timeout_s: float = 3600.0
     settle_s: float = 60.0
     resubmit_s: tuple[float, ...] = (1.0, 5.0, 15.0)
