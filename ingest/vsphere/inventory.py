@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -57,8 +59,23 @@ def read_inventory(
         if scope.datacenter
         else vcenter.content.rootFolder
     )
-    inventory = build_inventory(reader.everything(container, scope, places))
+    with _few_collections():
+        inventory = build_inventory(reader.everything(container, scope, places))
     return replace(inventory, requests=vcenter.requests - before)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Python's cyclic garbage collector, asked to look less often: rows hold no cycles, and there are very many.
+
+    A quarter to a third of the CPU seconds of a big read went into looking; memory stays the same.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _silent(_count: int) -> None:
