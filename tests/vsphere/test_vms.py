@@ -266,8 +266,12 @@ def stream_peak_bytes(count: int) -> int:
 
 
 def test_the_stream_needs_constant_memory() -> None:
-    # In a process of its own: memory is traced for all threads, and other tests leave some of Prefect's running.
-    code = "from tests.vsphere.test_vms import stream_peak_bytes as peak; print(peak(400), peak(4000))"
+    # In a process of its own: memory is traced for all threads, and other tests leave some of Prefect's running. The
+    # least of three, because Python's table of interned strings doubles now and then, at megabytes a time.
+    code = (
+        "from tests.vsphere.test_vms import stream_peak_bytes as peak\n"
+        "print(peak(400), min(peak(4000) for _ in range(3)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
     )
