@@ -160,6 +160,17 @@ CHECKS: tuple[Check, ...] = (
         "BaseCmd",
     ),
     Check(
+        "OWNER-002",
+        "vm",
+        "owner_named",
+        "account",
+        "critical",
+        "{value}: the VM would belong to the administrator whose API key is used",
+        "name account and domain, or a project",
+        _SAFETY,
+        waivable=True,
+    ),
+    Check(
         "OFFER-001",
         "vm",
         "offering_known",

@@ -52,6 +52,7 @@ def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
         "host_tags": "",
         "offering_access": row.offering_access,
         "owner_known": row.owner_problem,
+        "owner_named": "" if row.owner_problem or not row.owner.caller else "no owner is named",
         "template_known": row.template_problem,
         "cpu_speed": row.number_problem,
         "gone": "" if one else "the VM is no longer in vCenter (instance UUID and moref)",
