@@ -25,7 +25,7 @@ from ingest.cli.local_server import prefect_server
 VMS = 200
 IN_FLIGHT = 20
 JOB_S = 1.0
-QUICK_POLL_S = 0.5
+SLOW_POLL_S = 2.0
 IDEAL_S = VMS / IN_FLIGHT * JOB_S
 ORDER = TwinOrder(VMS, shape="clean", import_s=JOB_S)
 
@@ -73,9 +73,9 @@ def main(repeat: int = 1) -> None:
         poll_s, batch = defaults["poll_every_s"], int(defaults["batch_size"])
         cases = [
             Case("engine", 1, poll_s),
-            *(Case("engine", size, QUICK_POLL_S) for size in (1, 5)),
+            *(Case("engine", size, SLOW_POLL_S) for size in (1, 5)),
             Case("flow", batch, poll_s),
-            Case("flow", 5, QUICK_POLL_S),
+            Case("flow", 5, SLOW_POLL_S),
         ]
         print(f"\nimports: {ready} of {VMS} VMs planned; the flow's defaults: poll {poll_s:g} s, batches of {batch}")
         engine_cases = [case for case in cases if case.through == "engine"]
