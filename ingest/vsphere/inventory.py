@@ -68,7 +68,7 @@ def read_inventory(
 def _few_collections() -> Iterator[None]:
     """Python's cyclic garbage collector, asked to look less often: rows hold no cycles, and there are very many.
 
-    Side by side, a big streamed read took a quarter to a third less CPU and the same memory this way. (Reading pyVmomi's
+    Side by side, a big streamed read took a quarter to a third less CPU and the same memory. (Reading pyVmomi's
     objects it would cost memory.)
     """
     before = gc.get_threshold()
