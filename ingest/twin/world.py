@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ingest.model.inventory import PowerState, PvlanType, Vlan
+from ingest.twin.clock import Clock
 from ingest.twin.cloud import Cloud
 
 Backing = Literal["standard", "dvs", "opaque", "none"]
@@ -239,6 +240,7 @@ class World:
     datastores: dict[str, Datastore] = field(default_factory=dict)
     vms: dict[str, VM] = field(default_factory=dict)
     cloud: Cloud = field(default_factory=Cloud)
+    clock: Clock = field(default_factory=Clock, repr=False, compare=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def compute_of(self, vm: VM) -> Compute:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import time
 from collections.abc import Iterator, Mapping
 
 from ingest.twin.cloud import Cloud, Instance, InstanceNic, Network, Volume, new_id
@@ -50,7 +49,7 @@ def commit_instance(world: World, request: ImportRequest, plan: ImportPlan) -> I
         moref=vm.moref,
         projectid=project.id if project else "",
         details=_details(request.details, plan, dynamic=dynamic),
-        created=time.time(),
+        created=world.clock.now(),
     )
     cloud.instances[instance.id] = instance
     cloud.journal.imports.append((vm.moref, instance.id))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
+from ingest.twin.clock import Clock
 from ingest.twin.cloud import Account, User
 from ingest.twin.cloudstack import configuration, wire
 from ingest.twin.cloudstack.commands import Command
@@ -47,7 +46,7 @@ class Gateway:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limiter = RateLimiter()
+        self._limiter = RateLimiter(service.world.clock)
 
     def answer(self, method: str, query: bytes, body: bytes) -> wire.Reply:
         """The answer to one GET or POST."""
@@ -109,7 +108,9 @@ class Gateway:
 
     def _caller(self, parameters: Mapping[str, str], *, demand_expiry: bool, known: bool) -> tuple[User, Account]:
         cloud = self._service.cloud
-        user = verified_user(cloud, parameters, datetime.now(UTC), demand_expiry=demand_expiry, known=known)
+        user = verified_user(
+            cloud, parameters, self._service.world.clock.moment(), demand_expiry=demand_expiry, known=known
+        )
         account = cloud.accounts[user.accountid]
         # Root admins are exempt from the limit.
         if configuration.flag(cloud, "api.throttling.enabled") and account.accounttype != 1:
@@ -139,13 +140,14 @@ def _check_characters(parameters: Mapping[str, str]) -> None:
 class RateLimiter:
     """Requests per account within a fixed interval (CloudStack: ApiRateLimitServiceImpl)."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def count(self, accountid: str, *, interval_seconds: int, most: int) -> None:
         """Count one request. Raises ApiException 429 with the milliseconds left when there were too many."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         with self._lock:
             start, requests = self._windows.get(accountid, (now, 0))
             if now - start >= interval_seconds:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ class RunningJob:
 
     def wait(self, duration_seconds: float) -> None:
         """Let time pass. Raises JobLost when the management server goes away meanwhile."""
-        self._lost.wait(max(duration_seconds, 0))
+        self._world.clock.wait(self._lost, duration_seconds)
         self.check()
 
     def check(self) -> None:
@@ -78,7 +77,7 @@ class JobEngine:
         with world.lock:
             # The event precedes the check, so that refused duplicates leave one as well.
             _write_event(world, plan, "Scheduled", "INFO")
-            job = Job(self._free_id(custom_id), plan.cmd, accountid, userid, created=time.time())
+            job = Job(self._free_id(custom_id), plan.cmd, accountid, userid, created=world.clock.now())
             world.cloud.jobs[job.id] = job
             world.cloud.journal.imports_accepted += plan.is_import
             # Inside the lock: a loss of jobs between the row and the queue would leave one pending for ever.
@@ -101,7 +100,7 @@ class JobEngine:
     def _expired(self, job: Job) -> bool:
         # `job.expire.minutes` counts from the end, for jobs that never end from their creation.
         since = job.created if job.completed is None else job.completed
-        return time.time() - since > 60 * configuration.number(self._world.cloud, "job.expire.minutes")
+        return self._world.clock.now() - since > 60 * configuration.number(self._world.cloud, "job.expire.minutes")
 
     def lose_all(self) -> None:
         """Do to the jobs what a restart does: pending ones fail with 530 and without a result, work stops midway."""
@@ -110,7 +109,7 @@ class JobEngine:
             self._lost = threading.Event()
             for job in self._world.cloud.jobs.values():
                 if job.status == PENDING:
-                    job.status, job.resultcode, job.result, job.completed = FAILED, 530, None, time.time()
+                    job.status, job.resultcode, job.result, job.completed = FAILED, 530, None, self._world.clock.now()
 
     def stop(self) -> None:
         """Lose all jobs and end the threads."""
@@ -162,10 +161,10 @@ class JobEngine:
         with self._world.lock:
             if lost.is_set():
                 raise JobLost
-            job.status, job.resultcode, job.result, job.completed = status, code, result, time.time()
+            job.status, job.resultcode, job.result, job.completed = status, code, result, self._world.clock.now()
 
 
 def _write_event(world: World, plan: JobPlan, state: str, level: str) -> None:
     world.cloud.events.append(
-        Event(new_id(), plan.event_type, level, state, plan.event_text, plan.ownerid, time.time())
+        Event(new_id(), plan.event_type, level, state, plan.event_text, plan.ownerid, world.clock.now())
     )

@@ -33,7 +33,7 @@ class Service:
     def wait(self, duration_seconds: float) -> None:
         """Let time pass; returns early when the server stops."""
         if duration_seconds > 0:
-            self.stopping.wait(duration_seconds)
+            self.world.clock.wait(self.stopping, duration_seconds)
 
     def import_seconds(self) -> float:
         """How long the next import takes: the configured duration plus a share of the jitter."""

@@ -54,8 +54,8 @@ class Service:
         self.world = world
         self.settings = settings
         self.api_version, self.api_version_name = api_versions(world.vcenter_version)[0]
-        self.sessions = Sessions(settings)
-        self.timeline = Timeline()
+        self.sessions = Sessions(settings, world.clock)
+        self.timeline = Timeline(world.clock)
         self.tasks = Tasks(world, self.timeline)
         self.cache = FragmentCache(settings.cache_bytes)
         self.disturbances = Disturbances()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingest.twin.vcenter.properties.entity import Builders
@@ -94,7 +93,7 @@ def _manager(reader: Reader, ref: Ref) -> tuple[Ref, Builders, Any] | None:
     if known.kind == "ServiceInstance":
         builders = {
             "content": lambda scene, _item: content(scene.world, scene.api_version),
-            "serverClock": lambda _scene, _item: datetime.now(UTC),
+            "serverClock": lambda _scene, _item: service.world.clock.moment(),
             "capability": lambda _scene, _item: Data(
                 "Capability", provisioningSupported=True, multiHostSupported=True, userShellAccessSupported=False
             ),

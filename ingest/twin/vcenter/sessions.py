@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ingest.twin.clock import Clock
 from ingest.twin.vcenter.settings import VCenterSettings
 from ingest.twin.vcenter.values import Data, Ref
 
@@ -88,15 +88,16 @@ class Session:
 class Sessions:
     """All sessions, by the secret in their cookie. Thread-safe."""
 
-    def __init__(self, settings: VCenterSettings) -> None:
+    def __init__(self, settings: VCenterSettings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
 
     def open(self, user: str, address: str, agent: str) -> Session:
         """A new session; the caller has checked the password."""
-        now = datetime.now(UTC)
-        session = Session(secrets.token_hex(20), user, address, agent, now, now, time.monotonic())
+        now = self._clock.moment()
+        session = Session(secrets.token_hex(20), user, address, agent, now, now, self._clock.monotonic())
         with self._lock:
             self._open[session.id] = session
         return session
@@ -111,12 +112,12 @@ class Sessions:
                 self._drop(session)
                 return None
             session.calls += 1
-            session.used_s = time.monotonic()
-            session.active_at = datetime.now(UTC)
+            session.used_s = self._clock.monotonic()
+            session.active_at = self._clock.moment()
             return session
 
     def _expired(self, session: Session) -> bool:
-        idle = time.monotonic() - session.used_s > self._settings.session_idle_s
+        idle = self._clock.monotonic() - session.used_s > self._settings.session_idle_s
         worn = 0 < self._settings.session_calls <= session.calls
         return idle or worn
 

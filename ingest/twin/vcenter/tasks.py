@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ingest.twin.vcenter.faults import VimFault, object_gone, task_in_progress
@@ -106,7 +106,7 @@ class Tasks:
             moref = f"task-{next(self._numbers)}"
             verb = method.removesuffix("_Task").removesuffix("VM")
             description_id = f"VirtualMachine.{verb[0].lower()}{verb[1:]}"
-            now = datetime.now(UTC)
+            now = self._world.clock.moment()
             task = Task(moref, method, description_id, vm.moref, vm.name, user, now, lambda: self._finish(task, work))
             self._tasks[moref] = task
             self._order.append(moref)
@@ -154,7 +154,7 @@ class Tasks:
 
     def _end(self, task: Task, error: Fault | None) -> None:
         with self._lock:
-            task.ended_at = datetime.now(UTC)
+            task.ended_at = self._world.clock.moment()
             task.error = error
             task.progress = None if error else 100
             task.state = "error" if error else "success"

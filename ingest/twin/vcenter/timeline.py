@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 
+from ingest.twin.clock import Clock
+
 
 class Timeline:
     """Runs functions at their time, on one thread that starts with the first. Due at once means here and now."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
@@ -27,7 +30,9 @@ class Timeline:
         with self._changed:
             if self._stopped:
                 return
-            heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._numbers), action))
+            heapq.heappush(
+                self._due, (time.monotonic() + self._clock.real_seconds(delay_s), next(self._numbers), action)
+            )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="twin-timeline", daemon=True)
                 self._thread.start()

@@ -156,7 +156,7 @@ class SoapHandler(BaseHTTPRequestHandler):
         """Do what comes before the work; True when there is no work to do any more."""
         for trouble in troubles:
             if trouble.delay_s:
-                self.soap_server.service.stopping.wait(trouble.delay_s)
+                self.soap_server.service.world.clock.wait(self.soap_server.service.stopping, trouble.delay_s)
             if trouble.lose_session:
                 session = self.soap_server.service.sessions.use(secret)
                 if session is not None:

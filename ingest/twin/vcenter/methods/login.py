@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.faults import VimFault, invalid_login
@@ -16,8 +15,8 @@ def _service_content(call: Call) -> Value:
     return content(call.service.world, call.service.api_version)
 
 
-def _current_time(_call: Call) -> Value:
-    return datetime.now(UTC)
+def _current_time(call: Call) -> Value:
+    return call.service.world.clock.moment()
 
 
 def _login(call: Call) -> Value:
