@@ -13,6 +13,7 @@ from rich.console import Console
 from ingest.cli.main import COMMANDS, app
 from ingest.plan.checks import CHECKS
 from ingest.plan.columns import PLAN_COLUMNS, REQUIRED
+from ingest.plan.rules import DiskChoice, Match, NetworkChoice, Rule, Set
 from ingest.settings import SECTIONS, secret_name, variable
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -48,6 +49,28 @@ def checks_page() -> str:
         cells = [f"`{check.id}`", check.level, column, check.message, check.fix, check.mirrors]
         lines.append(f"| {' | '.join(cells)} | {'yes' if check.waivable else 'no'} |")
     return "\n".join(lines) + "\n"
+
+
+def rules_page() -> str:
+    """Every key of a rules file."""
+    lines = [
+        NOTE + "# Rules\n",
+        "A rules file is YAML: `version: 1` and `rules`, a list. A rule applies when everything under `match` fits;",
+        "`set` then decides. Later rules refine earlier ones, setting by setting. A *pattern* is a glob (`web*`), or",
+        "`re:` and a regular expression that fits the whole text; case does not matter; a list fits when one does.",
+        "[Map VMs with rules](../how-to/rules.md) shows it at work, `data/rules.yaml` every key with an example.\n",
+    ]
+    for title, model in (
+        ("Rule", Rule),
+        ("match", Match),
+        ("set", Set),
+        ("An entry of set.networks", NetworkChoice),
+        ("An entry of set.disks", DiskChoice),
+    ):
+        lines += [f"## {title}\n", "| Key | Meaning |", "| --- | --- |"]
+        lines += [f"| `{name}` | {info.description} |" for name, info in model.model_fields.items()]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def settings_page() -> str:
@@ -117,6 +140,7 @@ def _help(words: list[str]) -> str:
 PAGES = {
     "columns.md": columns_page,
     "checks.md": checks_page,
+    "rules.md": rules_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
 }

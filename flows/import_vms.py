@@ -98,6 +98,7 @@ def import_vms(
     on_critical: Literal["exclude", "stop"] = "exclude",
     runs_folder: str | None = None,
     poll_every_s: PollEvery = 0.5,
+    confirm_guesses: bool = False,
 ) -> State[ImportResult]:
     """Import unmanaged VMware VMs into CloudStack: discover, list, plan, check, import.
 
@@ -112,8 +113,16 @@ def import_vms(
         on_critical: exclude leaves rows with critical findings out; stop imports nothing if there is one.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
         poll_every_s: Seconds until the first question about an import job; later ones come up to five times slower.
+        confirm_guesses: Take every guess of the plan for confirmed; otherwise the column confirm decides, row by row.
     """
-    planned = plan_vms(rules=rules, clusters=clusters, datacenter=datacenter, plan=plan, runs_folder=runs_folder)
+    planned = plan_vms(
+        rules=rules,
+        clusters=clusters,
+        datacenter=datacenter,
+        plan=plan,
+        runs_folder=runs_folder,
+        confirm_guesses=confirm_guesses,
+    )
     folder, checked = planned.folder, planned.checked
     if checked.blocked and on_critical == "stop":
         raise FindingsBlock(

@@ -33,6 +33,7 @@ def plan_vms(
     datacenter: str | None = None,
     plan: str | None = None,
     runs_folder: str | None = None,
+    confirm_guesses: bool = False,
 ) -> PlanResult:
     """Discover both sides, write the plan, check it. Changes nothing.
 
@@ -42,6 +43,7 @@ def plan_vms(
         datacenter: vCenter datacenter to read, by name or path. Empty: all.
         plan: An edited plan (CSV) to check instead of writing a new one.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
+        confirm_guesses: Take every guess of the plan for confirmed.
     """
     run = site_settings().run
     rules_file = Path(rules) if rules else run.rules
@@ -51,4 +53,4 @@ def plan_vms(
         list_unmanaged(str(folder.path), clusters)
         if plan is None:
             enrich_csv(str(folder.path), str(rules_file) if rules_file else None)
-        return PlanResult(folder.path, validate(str(folder.path), plan))
+        return PlanResult(folder.path, validate(str(folder.path), plan, confirm_guesses))

@@ -37,6 +37,7 @@ def run(
     max_concurrent_imports: PositiveInt = 5,
     batch_size: PositiveInt = 10,
     on_critical: Literal["exclude", "stop"] = "exclude",
+    confirm_guesses: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> int:
     """Import VMs: with a plan exactly its rows, without one everything the rules say. Shows only, until --yes.
@@ -63,6 +64,8 @@ def run(
         Rows one import_batch task run takes, one after another (1 to 25).
     on_critical
         exclude leaves rows with critical findings out; stop imports nothing if there is one.
+    confirm_guesses
+        Take every guess of the plan for confirmed; otherwise the column confirm decides, row by row.
     format
         Format of the outcomes on stdout.
     """
@@ -88,6 +91,7 @@ def run(
             max_concurrent_imports=max_concurrent_imports,
             batch_size=batch_size,
             on_critical=on_critical,
+            confirm_guesses=confirm_guesses,
         )
     show_result(result, format)
     if result.dry_run:

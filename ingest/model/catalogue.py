@@ -92,6 +92,11 @@ class ServiceOffering(ApiObject):
     zoneid: str = ""
     diskofferingid: str = ""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether CPU, CPU speed or memory are left to the VM."""
+        return None in (self.cpunumber, self.cpuspeed, self.memory)
+
 
 class DiskOffering(ApiObject):
     """`disksize` in GiB, 0 or None when `iscustomized`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -16,22 +17,31 @@ from ingest.model.catalogue import (
     UnmanagedInstance,
     UnmanagedNic,
 )
-from ingest.model.inventory import Nic, VirtualMachine
+from ingest.model.inventory import Disk, Nic, VirtualMachine
 from ingest.plan import server
 from ingest.plan.lookup import Lookup, Named, Owner
-from ingest.plan.rules import Decided, network_fits
+from ingest.plan.rules import Decided
 
 Confidence = Literal["certain", "likely", "guess"]
 ORDER: tuple[Confidence, ...] = ("certain", "likely", "guess")
+_MOST_OTHERS = 3
+_USUAL_SPEED_MHZ = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`value` is what goes into the sheet ('' when nothing could be chosen), `evidence` why."""
+    """`value` is what goes into the sheet ('' when nothing could be chosen), `evidence` why, `others` runners-up."""
 
     value: str
     confidence: Confidence
     evidence: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Value, evidence, confidence and runners-up, as the column `reason` shows them."""
+        others = f"; else {', '.join(self.others)}" if self.others else ""
+        return f"{self.value or '-'}: {self.evidence} ({self.confidence}{others})"
 
 
 def weakest(choices: list[Choice]) -> Confidence:
@@ -92,25 +102,48 @@ def owner_from_networks(listed: UnmanagedInstance, zone_id: str, lookup: Lookup)
     return Owner(account, domain_id, "", path), Choice(account, "likely", "owner of the networks on its VLANs")
 
 
+def display_name(vm: VirtualMachine, decided: Decided) -> Choice:
+    """By rule: `{name}` and `{folder}` stand for the VM's. Nothing otherwise: CloudStack then shows the VM's name."""
+    pattern = decided.value("display_name")
+    if not pattern:
+        return Choice("", "certain", "")
+    folder = vm.path.rsplit("/", 2)[-2] if vm.path.count("/") > 1 else ""
+    text = str(pattern).replace("{name}", vm.name).replace("{folder}", folder)
+    return Choice(text, "certain", f"by {decided.source('display_name')}")
+
+
 def network(
-    nic: Nic, listed: UnmanagedNic | None, zone_id: str, owner: Owner, decided: Decided, lookup: Lookup
+    number: int,
+    nic: Nic,
+    listed: UnmanagedNic | None,
+    zone_id: str,
+    owner: Owner,
+    decided: Decided,
+    lookup: Lookup,
 ) -> tuple[Choice, Network | None]:
-    """By rule; else the one usable network with the NIC's VLAN; else, untagged, one named like the port group."""
-    vlan_id = nic.vlan.id if nic.vlan else None
-    for rule_choice, rule in decided.networks:
-        if network_fits(rule_choice, nic.network_name, vlan_id):
-            found = lookup.network(rule_choice.network, zone_id, owner).object
-            return Choice(rule_choice.network, "certain", f"by {rule}"), found
+    """By rule; else the one usable network with the NIC's VLAN; else, untagged, one named like the port group.
+
+    `number` counts the VM's NICs from 1. Several networks that would do, and a name alone, are guesses.
+    """
+    ruled, rule = decided.network(number, nic)
+    if ruled:
+        return Choice(ruled, "certain", f"by {rule}"), lookup.network(ruled, zone_id, owner).object
+
+    def word(one: Network) -> str:
+        return _word(one, lookup.network(one.name, zone_id, owner).object)
+
     uri = server.nic_uri(listed) if listed else ""
     if uri:
         same = [n for n in lookup.networks_by_uri.get(uri, []) if n.zoneid == zone_id]
-        usable = [n for n in same if lookup.may_use_network(owner, n)]
+        usable = sorted(
+            (n for n in same if lookup.may_use_network(owner, n)), key=lambda n: (n.type != "L2", n.name, n.id)
+        )
         if len(usable) == 1:
-            word = _word(usable[0], lookup.network(usable[0].name, zone_id, owner).object)
-            return Choice(word, "certain", f"the only usable network with {uri}"), usable[0]
+            return Choice(word(usable[0]), "certain", f"the only usable network with {uri}"), usable[0]
         if usable:
-            first = sorted(usable, key=lambda n: (n.type != "L2", n.name, n.id))[0]
-            return Choice(first.id, "guess", f"one of {len(usable)} usable networks with {uri}"), first
+            others = tuple(word(n) for n in usable[1 : 1 + _MOST_OTHERS])
+            why = f"one of {len(usable)} usable networks with {uri}"
+            return Choice(word(usable[0]), "guess", why, others), usable[0]
         return Choice("", "guess", f"{len(same)} networks have {uri}, none of them usable by the owner"), None
     named = [
         n
@@ -118,25 +151,29 @@ def network(
         if n.name == nic.network_name and n.zoneid == zone_id and lookup.may_use_network(owner, n)
     ]
     if len(named) == 1:
-        word = _word(named[0], lookup.network(named[0].name, zone_id, owner).object)
-        return Choice(word, "likely", "no VLAN to match; the network is named like the port group"), named[0]
+        why = "no VLAN to match; only its name is that of the port group"
+        return Choice(word(named[0]), "guess", why), named[0]
     return Choice("", "guess", f"no VLAN to match on '{nic.network_name}', and no rule names a network"), None
 
 
-def address(nic: Nic, target: Network | None, decided: Decided) -> Choice:
+def address(vm: VirtualMachine, number: int, nic: Nic, target: Network | None, decided: Decided) -> Choice:
     """Nothing for L2; the rule's; the guest's one address when it fits the network; else `auto`."""
     if target is None or target.type == "L2":
         return Choice("", "certain", "")
-    vlan_id = nic.vlan.id if nic.vlan else None
-    for rule_choice, rule in decided.networks:
-        if rule_choice.ip and network_fits(rule_choice, nic.network_name, vlan_id):
-            return Choice(rule_choice.ip, "certain", f"by {rule}")
+    ruled, rule = decided.address(vm, number, nic)
+    if ruled == "none":
+        return Choice("", "certain", f"none, by {rule}")
+    if ruled and ruled != "guest":
+        return Choice(ruled, "certain", f"by {rule}")
     if len(nic.ipv4) > 1:
-        return Choice("", "guess", f"the guest reports {len(nic.ipv4)} addresses; name one")
+        return Choice("", "guess", f"the guest reports {len(nic.ipv4)} addresses; name one", nic.ipv4[:_MOST_OTHERS])
     if not nic.ipv4:
+        if ruled == "guest":
+            return Choice("", "guess", f"the guest reports no address, and {rule} wants that one")
         return Choice("auto", "likely", "the guest reports no address; CloudStack picks a free one")
     if server.inside(target, nic.ipv4[0]):
-        return Choice(nic.ipv4[0], "certain", "the address the guest reports")
+        by = f", by {rule}" if ruled else ""
+        return Choice(nic.ipv4[0], "certain", f"the address the guest reports{by}")
     return Choice("", "guess", f"the guest reports {nic.ipv4[0]}, which does not fit {target.name}; name one")
 
 
@@ -153,41 +190,63 @@ def service_offering(
     speed = decided.value("cpu_speed_mhz")
     root = listed.disk[0] if listed.disk else None
 
+    host = lookup.hosts.get(listed.hostid)
+
     def usable(offering: ServiceOffering) -> bool:
-        if not lookup.may_use_offering(owner, offering, zone_id) or offering.hosttags:
+        if not lookup.may_use_offering(owner, offering, zone_id):
+            return False
+        if server.host_tags_objection(offering, host, (), migrate_allowed=False):
             return False
         if root and _misses_tags(root, offering.storagetags, zone_id, cluster_id, lookup):
             return False
-        return not server.offering_objection(offering, listed, speed)
+        # A custom offering without a CPU speed can be given one: `cpu_speed` proposes it.
+        return not server.offering_objection(offering, listed, speed or _USUAL_SPEED_MHZ)
 
-    def word(offering: ServiceOffering) -> str:
-        return _word(offering, lookup.service_offering(offering.name).object)
+    def chosen(fitting: list[ServiceOffering], how: Confidence, why: str) -> Choice:
+        # Offerings tied to host tags come last: they tie the VM to these hosts.
+        order = sorted(fitting, key=lambda o: (bool(o.hosttags), _span(o), o.name, o.id))
+        others = tuple(_word(o, lookup.service_offering(o.name).object) for o in order[1 : 1 + _MOST_OTHERS])
+        return Choice(_word(order[0], lookup.service_offering(order[0].name).object), how, why, others)
 
     fitting = [offering for offering in lookup.catalogue.service_offerings if usable(offering)]
     size = f"{listed.cpunumber} CPU and {listed.memory} MiB"
     custom = [o for o in fitting if o.cpunumber is None and o.cpuspeed is not None]
     if custom:
-        best = min(custom, key=lambda o: (_span(o), o.name, o.id))
         sure: Confidence = "certain" if len(custom) == 1 else "likely"
-        return Choice(word(best), sure, f"custom offering, takes {size} as they are")
+        return chosen(custom, sure, f"custom offering, takes {size} as they are")
     exact = [o for o in fitting if o.cpunumber == listed.cpunumber and o.memory == listed.memory]
     if exact:
-        best = min(exact, key=lambda o: (o.name, o.id))
         sure = "certain" if len(exact) == 1 else "likely"
-        return Choice(word(best), sure, f"fixed offering of exactly {size}")
+        return chosen(exact, sure, f"fixed offering of exactly {size}")
     open_speed = [o for o in fitting if o.cpunumber is None]
     if open_speed:
-        best = min(open_speed, key=lambda o: (_span(o), o.name, o.id))
-        return Choice(word(best), "likely", f"custom offering without CPU speed, takes {size} as they are")
-    larger = [
-        o for o in fitting if o.cpunumber and o.memory and o.cpunumber >= listed.cpunumber and o.memory >= listed.memory
-    ]
+        return chosen(open_speed, "likely", f"custom offering without CPU speed, takes {size} as they are")
+    larger = sorted(
+        (
+            o
+            for o in fitting
+            if o.cpunumber and o.memory and o.cpunumber >= listed.cpunumber and o.memory >= listed.memory
+        ),
+        key=lambda o: (bool(o.hosttags), o.memory or 0, o.cpunumber or 0, o.name, o.id),
+    )
     if larger:
-        best = min(larger, key=lambda o: (o.memory or 0, o.cpunumber or 0, o.name))
-        return Choice(
-            word(best), "guess", "powered off: the nearest larger fixed offering; the size changes at next start"
-        )
+        words = [_word(o, lookup.service_offering(o.name).object) for o in larger[: 1 + _MOST_OTHERS]]
+        why = "powered off: the nearest larger fixed offering; the size changes at next start"
+        return Choice(words[0], "guess", why, tuple(words[1:]))
     return Choice("", "guess", f"no offering fits {size}")
+
+
+def cpu_speed(listed: UnmanagedInstance, offering: ServiceOffering | None, decided: Decided, lookup: Lookup) -> Choice:
+    """By rule; for an offering that leaves the CPU speed open and a VM without a reservation, the usual speed here."""
+    ruled = decided.value("cpu_speed_mhz")
+    if ruled is not None:
+        return Choice(str(ruled), "certain", f"by {decided.source('cpu_speed_mhz')}")
+    if offering is None or offering.cpuspeed is not None or listed.cpuspeed:
+        return Choice("", "certain", "")
+    speeds = Counter(o.cpuspeed for o in lookup.catalogue.service_offerings if o.cpuspeed)
+    usual, count = min(speeds.items(), key=lambda item: (-item[1], item[0]), default=(_USUAL_SPEED_MHZ, 0))
+    seen = f"{count} offerings have it" if count else "no offering says what is usual here"
+    return Choice(str(usual), "guess", f"the offering leaves the CPU speed open, the VM reserves none; {seen}")
 
 
 def _misses_tags(disk: UnmanagedDisk, tags: str, zone_id: str, cluster_id: str, lookup: Lookup) -> bool:
@@ -210,36 +269,56 @@ def _span(offering: ServiceOffering) -> int:
     return int(details.get("maxcpunumber") or 2**16) - int(details.get("mincpunumber") or 1)
 
 
-def root_disk(vm: VirtualMachine) -> Choice:
-    """The disk that boots, as far as vCenter tells: the only one, or the first of the first controller."""
+def root_disk(vm: VirtualMachine, decided: Decided) -> Choice:
+    """By rule; else the disk that boots, as far as vCenter tells: the only one, or the first by bus and unit."""
     if not vm.disks:
         return Choice("", "guess", "the VM has no disk")
-    first = min(vm.disks, key=lambda disk: (disk.controller_bus, disk.unit, disk.key))
-    if len(vm.disks) == 1:
-        return Choice(first.disk_id, "certain", "the only disk")
-    return Choice(first.disk_id, "likely", f"{first.label}: lowest bus and unit of {len(vm.disks)} disks")
+    order = sorted(vm.disks, key=lambda disk: (disk.controller_bus, disk.unit, disk.key))
+    label = decided.value("root_disk")
+    if label:
+        named = [disk for disk in order if disk.label.lower() == str(label).lower()]
+        if named:
+            return Choice(named[0].disk_id, "certain", f"{named[0].label}, by {decided.source('root_disk')}")
+        return Choice("", "guess", f"{decided.source('root_disk')} names '{label}', which the VM does not have")
+    if len(order) == 1:
+        return Choice(order[0].disk_id, "certain", "the only disk")
+    why = f"{order[0].label}: lowest bus and unit of {len(order)} disks"
+    return Choice(order[0].disk_id, "likely", why, tuple(disk.disk_id for disk in order[1 : 1 + _MOST_OTHERS]))
 
 
 def disk_offering(
-    disk: UnmanagedDisk, zone_id: str, cluster_id: str, owner: Owner, decided: Decided, lookup: Lookup
+    number: int,
+    disk: Disk,
+    listed: UnmanagedDisk,
+    zone_id: str,
+    cluster_id: str,
+    owner: Owner,
+    decided: Decided,
+    lookup: Lookup,
 ) -> Choice:
-    """By rule; else a custom-size offering, else the smallest fixed one that holds the disk."""
-    ruled = decided.value("disk_offering")
+    """By rule; else a custom-size offering, else the smallest fixed one that holds the `number`-th disk."""
+    ruled, rule = decided.disk_offering(number, disk)
     if ruled:
-        return Choice(str(ruled), "certain", f"by {decided.source('disk_offering')}")
+        return Choice(ruled, "certain", f"by {rule}")
 
     def usable(offering: DiskOffering) -> bool:
         return (
             lookup.may_use_offering(owner, offering, zone_id)
-            and not server.disk_offering_objection(offering, disk)
-            and not _misses_tags(disk, offering.tags, zone_id, cluster_id, lookup)
+            and not server.disk_offering_objection(offering, listed)
+            and not _misses_tags(listed, offering.tags, zone_id, cluster_id, lookup)
         )
 
-    fitting = [offering for offering in lookup.catalogue.disk_offerings if usable(offering)]
+    fitting = sorted(
+        (offering for offering in lookup.catalogue.disk_offerings if usable(offering)),
+        key=lambda o: (not o.iscustomized, bool(o.tags), o.disksize or 0, o.name, o.id),
+    )
     if not fitting:
         return Choice("", "guess", "no disk offering fits its size and datastore")
-    best = min(fitting, key=lambda o: (not o.iscustomized, bool(o.tags), o.disksize or 0, o.name, o.id))
-    word = _word(best, lookup.disk_offering(best.name).object)
-    if best.iscustomized:
-        return Choice(word, "likely", "custom-size disk offering")
-    return Choice(word, "likely", f"smallest fixed offering that holds it ({best.disksize} GiB)")
+    words = [_word(o, lookup.disk_offering(o.name).object) for o in fitting[: 1 + _MOST_OTHERS]]
+    best = fitting[0]
+    why = (
+        "custom-size disk offering"
+        if best.iscustomized
+        else f"smallest fixed offering that holds it ({best.disksize} GiB)"
+    )
+    return Choice(words[0], "likely", why, tuple(words[1:]))

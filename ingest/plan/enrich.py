@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +13,8 @@ from ingest.model.snapshot import Snapshot
 from ingest.plan import choices, server
 from ingest.plan.choices import Choice
 from ingest.plan.columns import header, numbered
+from ingest.plan.details import write_details
+from ingest.plan.guesses import write_proposed
 from ingest.plan.lookup import Lookup, Owner
 from ingest.plan.pairing import Pair, pair
 from ingest.plan.rules import Decided, Rules, decide
@@ -41,6 +44,8 @@ def enrich(snapshot: Snapshot, rules: Rules) -> Sheet:
     seen = pd.DataFrame([_seen(one) for one in pairs])
     chosen = [_wanted(one, decide(rules, one.vm), lookup, taken, own_names) for one in pairs]
     _known_addresses_first(chosen)
+    for one_wanted in chosen:
+        one_wanted.cells["proposed"] = write_proposed(one_wanted.cells)
     wanted = pd.DataFrame([one.cells for one in chosen])
     columns = header(
         max((len(one.vm.nics) for one in pairs), default=0), max((len(one.vm.disks) for one in pairs), default=0)
@@ -131,36 +136,54 @@ def _wanted(one: Pair, decided: Decided, lookup: Lookup, taken: set[str], own_na
 
     put("hostname", choices.hostname(one.vm, decided, is_taken))
     taken.add(cells["hostname"].lower())
+    put("display_name", choices.display_name(one.vm, decided))
     put("service_offering", choices.service_offering(one.listed, zone_id, one.cluster_id, owner, decided, lookup))
-    put("root_disk", choices.root_disk(one.vm))
+    offering = lookup.service_offering(cells["service_offering"]).object if cells["service_offering"] else None
+    put("cpu_speed_mhz", choices.cpu_speed(one.listed, offering, decided, lookup))
+    put("root_disk", choices.root_disk(one.vm, decided))
     listed_disks = {disk.id: disk for disk in one.listed.disk}
     for number, disk in enumerate(one.vm.disks, start=1):
         if disk.disk_id != cells["root_disk"] and disk.disk_id in listed_disks:
-            put(
-                f"disk{number}_offering",
-                choices.disk_offering(listed_disks[disk.disk_id], zone_id, one.cluster_id, owner, decided, lookup),
-            )
+            listed = listed_disks[disk.disk_id]
+            choice = choices.disk_offering(number, disk, listed, zone_id, one.cluster_id, owner, decided, lookup)
+            put(f"disk{number}_offering", choice)
     listed_nics = {nic.id: nic for nic in one.listed.nic}
     for number, nic in enumerate(one.vm.nics, start=1):
         listed_nic = listed_nics.get(nic.label)
-        choice, target = choices.network(nic, listed_nic, zone_id, owner, decided, lookup)
+        choice, target = choices.network(number, nic, listed_nic, zone_id, owner, decided, lookup)
         put(f"nic{number}_network", choice)
-        put(f"nic{number}_ip", choices.address(nic, target, decided))
+        put(f"nic{number}_ip", choices.address(one.vm, number, nic, target, decided))
         if target and listed_nic and target.type != "L2":
             address = server.assigned_address(listed_nic, cells[f"nic{number}_ip"])
             (wanted.picked_in if address == "auto" else wanted.known_in).add(target.id)
-    for setting in ("cpu_speed_mhz", "template"):
-        if decided.value(setting) is not None:
-            put(setting, Choice(str(decided.value(setting)), "certain", f"by {decided.source(setting)}"))
+    for setting, text in _BY_RULE_ONLY.items():
+        value = decided.value(setting)
+        if value is not None:
+            put(setting, Choice(text(value), "certain", f"by {decided.source(setting)}"))
     cells["wave"] = str(decided.value("wave") or 1)
     cells["confidence"] = choices.weakest(list(made.values()))
-    cells["reason"] = "; ".join(
-        f"{column}={choice.value or '-'}: {choice.evidence} ({choice.confidence})"
-        for column, choice in made.items()
-        if choice.evidence
+    cells["reason"] = "; ".join(f"{column}={choice.text}" for column, choice in made.items() if choice.evidence)
+    cells["guesses"] = " ".join(
+        column for column, choice in made.items() if choice.confidence == "guess" and choice.value
     )
     cells |= {"moref": one.vm.moref, "import": "yes"}
     return wanted
+
+
+def _yes_no(value: object) -> str:
+    return "yes" if value else "no"
+
+
+# Settings nothing but a rule decides, and how their values read in the sheet.
+_BY_RULE_ONLY: dict[str, Callable[[Any], str]] = {
+    "template": str,
+    "details": write_details,
+    "migrate_allowed": _yes_no,
+    "forced": _yes_no,
+    "power": str,
+    "start": _yes_no,
+    "accept": " ".join,
+}
 
 
 def _known_addresses_first(chosen: Sequence[_Wanted]) -> None:

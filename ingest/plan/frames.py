@@ -12,11 +12,13 @@ import pandas as pd
 
 from ingest.model.snapshot import Snapshot
 from ingest.plan import server
+from ingest.plan.cells import is_yes
 from ingest.plan.columns import column_of
 from ingest.plan.enrich import seen_cells
+from ingest.plan.guesses import open_guesses
 from ingest.plan.in_use import InUse
 from ingest.plan.pairing import dropped_devices, product_of
-from ingest.plan.resolve import ResolvedDisk, ResolvedNic, ResolvedRow, is_yes
+from ingest.plan.resolve import ResolvedDisk, ResolvedNic, ResolvedRow
 
 # A difference in these between sheet and snapshot means that the operator decided on other facts than today's.
 DRIFT_COLUMNS = frozenset(
@@ -25,7 +27,7 @@ DRIFT_COLUMNS = frozenset(
 )
 
 
-def frames(rows: list[ResolvedRow], snapshot: Snapshot) -> dict[str, pd.DataFrame]:
+def frames(rows: list[ResolvedRow], snapshot: Snapshot, *, confirm_guesses: bool = False) -> dict[str, pd.DataFrame]:
     """Tables `vm`, `disk` and `nic`. Every record has `row` (line), `vm` (name) and `_index` (position in `rows`)."""
     used = InUse(rows, snapshot)
     vms: list[dict[str, Any]] = []
@@ -33,7 +35,7 @@ def frames(rows: list[ResolvedRow], snapshot: Snapshot) -> dict[str, pd.DataFram
     nics: list[dict[str, Any]] = []
     for index, row in enumerate(rows):
         base = {"row": row.row.line, "vm": row.row["vm"], "_index": index}
-        vms.append(base | _vm(row, snapshot, used))
+        vms.append(base | _vm(row, snapshot, used) | {"guessed": "" if confirm_guesses else _guessed(row)})
         disks.extend(base | _disk(row, disk, snapshot) for disk in row.disks)
         nics.extend(base | _nic(row, nic, used) for nic in row.nics)
     return {
@@ -55,6 +57,8 @@ def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
         "owner_named": "" if row.owner_problem or not row.owner.caller else "no owner is named",
         "template_known": row.template_problem,
         "cpu_speed": row.number_problem,
+        "details": row.details_problem,
+        "details_doubtful": row.details_doubt,
         "gone": "" if one else "the VM is no longer in vCenter (instance UUID and moref)",
         "unlisted": "",
         "cluster_off": "",
@@ -168,6 +172,11 @@ def _nic(row: ResolvedRow, nic: ResolvedNic, used: InUse) -> dict[str, Any]:
     record["vlan"] = server.network_objection(nic.network, nic.listed, zone_id=row.zone_id)
     record["ip"] = server.address_objection(nic.network, nic.listed, nic.ip) or used.address(row, nic)
     return record
+
+
+def _guessed(row: ResolvedRow) -> str:
+    open_ones = open_guesses(row.row)
+    return ", ".join(f"{column}={row.row[column]}" for column in open_ones)
 
 
 def _drift(row: ResolvedRow) -> str:

@@ -9,7 +9,8 @@ from collections import defaultdict
 
 from ingest.model.snapshot import Snapshot
 from ingest.plan import server
-from ingest.plan.resolve import ResolvedNic, ResolvedRow, is_yes, wave_of
+from ingest.plan.cells import is_yes
+from ingest.plan.resolve import ResolvedNic, ResolvedRow, wave_of
 
 
 class InUse:

@@ -18,6 +18,7 @@ from ingest.model.catalogue import (
     Cluster,
     DiskOffering,
     Domain,
+    Host,
     Network,
     Project,
     ServiceOffering,
@@ -59,6 +60,7 @@ class Lookup:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.clusters: dict[str, Cluster] = {cluster.id: cluster for cluster in catalogue.clusters}
+        self.hosts: dict[str, Host] = {host.id: host for host in catalogue.hosts}
         self.domains: dict[str, Domain] = {domain.id: domain for domain in catalogue.domains}
         self.projects: dict[str, Project] = {project.id: project for project in catalogue.projects}
         self.networks_by_uri: dict[str, list[Network]] = defaultdict(list)

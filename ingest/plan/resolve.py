@@ -12,14 +12,15 @@ from ingest.model.catalogue import DiskOffering, Network, ServiceOffering, Templ
 from ingest.model.inventory import Disk, Nic
 from ingest.model.request import ImportRequest
 from ingest.model.snapshot import Snapshot
+from ingest.plan.cells import cell_errors, is_yes, whole_number
 from ingest.plan.columns import width
+from ingest.plan.details import details_doubt, details_objection, read_details
 from ingest.plan.lookup import Lookup, Owner
 from ingest.plan.pairing import Pair, pair
 from ingest.plan.server import LARGEST_INTEGER
 from ingest.plan.sheet import Row, Sheet
 
-YES = frozenset({"yes", "y", "true", "1", "x"})
-NO = frozenset({"no", "n", "false", "0", ""})
+MOST_SHOWN = 20
 
 
 @dataclass(slots=True)
@@ -66,6 +67,9 @@ class ResolvedRow:
     template_problem: str
     cpu_speed_mhz: int | None
     number_problem: str
+    details: dict[str, str] = field(default_factory=dict)
+    details_problem: str = ""
+    details_doubt: str = ""
     nics: list[ResolvedNic] = field(default_factory=list)
     disks: list[ResolvedDisk] = field(default_factory=list)
 
@@ -75,46 +79,19 @@ class ResolvedRow:
         return frozenset(self.row["accept"].replace(";", " ").replace(",", " ").upper().split())
 
 
-def is_yes(text: str) -> bool:
-    """How a yes/no cell reads; raises ValueError for anything else."""
-    lowered = text.strip().lower()
-    if lowered in YES:
-        return True
-    if lowered in NO:
-        return False
-    raise ValueError(text)
-
-
 def rows_to_import(sheet: Sheet, *, place: str = "plan") -> list[Row]:
-    """The rows whose `import` says yes. Raises SheetError naming every yes/no or wave cell that says something else."""
-    wrong = []
-    rows = []
-    for row in sheet.rows:
-        if _number(row["wave"]) is None and row["wave"]:
-            wrong.append(f"line {row.line}, wave: '{row['wave']}'")
-        for column in ("import", "migrate_allowed", "forced"):
-            try:
-                chosen = is_yes(row[column])
-            except ValueError:
-                wrong.append(f"line {row.line}, {column}: '{row[column]}'")
-            else:
-                if column == "import" and chosen:
-                    rows.append(row)
+    """The rows whose `import` says yes. Raises SheetError naming every cell that cannot be read, and doubled rows."""
+    wrong = cell_errors(sheet)
     if wrong:
-        raise SheetError(
-            "cannot be read: " + "; ".join(wrong[:10]), place=place, cure="write yes or no; a wave is a whole number"
-        )
-    return rows
+        head, *others = (f"line {one.line}, {one.column}: {one.message} -> {one.cure}" for one in wrong[:MOST_SHOWN])
+        more = [f"(and {len(wrong) - MOST_SHOWN} more)"] if len(wrong) > MOST_SHOWN else []
+        raise SheetError("\n  ".join([head, *others, *more]), place=place, cure="correct these cells, then again")
+    return [row for row in sheet.rows if is_yes(row["import"])]
 
 
 def wave_of(row: Row) -> int:
     """The wave a row runs in; 1 when the sheet names none. `rows_to_import` has refused everything but numbers."""
-    return _number(row["wave"]) or 1
-
-
-def _number(text: str) -> int | None:
-    """A whole number as people write it into a cell, None for anything else."""
-    return int(text) if text.isascii() and text.isdigit() else None
+    return whole_number(row["wave"]) or 1
 
 
 def resolve(rows: list[Row], snapshot: Snapshot) -> list[ResolvedRow]:
@@ -129,7 +106,7 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
     owner, owner_problem = lookup.owner(row["account"], row["domain"], row["project"])
     offering = lookup.service_offering(row["service_offering"]) if row["service_offering"] else None
     template = lookup.template(row["template"], zone_id) if row["template"] else None
-    speed = _number(row["cpu_speed_mhz"])
+    speed = whole_number(row["cpu_speed_mhz"])
     bad_speed = bool(row["cpu_speed_mhz"]) and (speed is None or not 0 < speed <= LARGEST_INTEGER)
     # Who may use what cannot be said of an unknown owner.
     asked = None if owner_problem else owner
@@ -146,7 +123,12 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
         template_problem=template.problem if template else "",
         cpu_speed_mhz=None if bad_speed else speed,
         number_problem=f"'{row['cpu_speed_mhz']}' is not a number of MHz" if bad_speed else "",
+        details_problem=details_objection(row["details"], has_template=bool(row["template"])),
     )
+    if not resolved.details_problem:
+        resolved.details = read_details(row["details"])
+        fixed = resolved.offering is not None and not resolved.offering.is_open
+        resolved.details_doubt = details_doubt(resolved.details, fixed_offering=fixed)
     if one is None:
         return resolved
     listed_nics = {nic.id: nic for nic in one.listed.nic} if one.listed else {}
@@ -245,7 +227,7 @@ def import_request(resolved: ResolvedRow) -> ImportRequest:
         data_disk_offerings=tuple(
             (d.disk.disk_id, d.offering.id) for d in resolved.disks if d.listed and d.offering and not d.is_root
         ),
-        details=(("cpuSpeed", str(speed)),) if speed else (),
+        details=((("cpuSpeed", str(speed)),) if speed else ()) + tuple(sorted(resolved.details.items())),
         migrate_allowed=is_yes(row["migrate_allowed"]),
         forced=is_yes(row["forced"]),
     )

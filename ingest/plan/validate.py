@@ -23,13 +23,13 @@ from ingest.plan.sheet import Sheet
 LEVELS = ("critical", "warning", "info")
 
 
-def validate(sheet: Sheet, snapshot: Snapshot, *, place: str = "plan") -> list[Finding]:
-    """Every finding on the rows to import, sorted by (row, level, rule, column).
+def validate(sheet: Sheet, snapshot: Snapshot, *, place: str = "plan", confirm_guesses: bool = False) -> list[Finding]:
+    """Every finding on the rows to import, sorted by (row, level, rule, column). `confirm_guesses` confirms them all.
 
     Raises SheetError for cells that cannot be read at all, RuntimeError when a rule could not be evaluated.
     """
     rows = resolve(rows_to_import(sheet, place=place), snapshot)
-    return judge(frames(rows, snapshot), rows)
+    return judge(frames(rows, snapshot, confirm_guesses=confirm_guesses), rows)
 
 
 def judge(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ingest.model.snapshot import read_snapshot
 from ingest.plan.enrich import enrich
-from ingest.plan.rules import Rules, read_rules
+from ingest.plan.rules import Rules
+from ingest.plan.rules_file import read_rules
 from ingest.plan.sheet import sheet_bytes
 from ingest.stages.run_folder import PLAN, SNAPSHOT, RunFolder
 

@@ -12,7 +12,7 @@ from ingest.engine.journal import RunJournal
 from ingest.model.endpoints import CloudStackEndpoint
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
-from ingest.plan.resolve import is_yes
+from ingest.plan.cells import is_yes
 from ingest.plan.sheet import read_sheet, sheet_bytes
 from ingest.stages.run_folder import JOURNAL, PLAN, RESULTS, RunFolder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.plan.resolve import rows_to_import
-from ingest.plan.rules import read_rules
+from ingest.plan.rules_file import read_rules
 from ingest.plan.sheet import read_sheet
 
 

@@ -55,15 +55,17 @@ class Validated:
         return Counter(finding.level for finding in self.findings)
 
 
-def validate(folder: RunFolder, plan: Path | None = None) -> Validated:
+def validate(folder: RunFolder, plan: Path | None = None, *, confirm_guesses: bool = False) -> Validated:
     """Check a plan (the folder's own, or one the operator edited) against the folder's snapshot.
+
+    `confirm_guesses` takes the guesses of every row for confirmed.
 
     Raises SheetError for a sheet that cannot be read; an edited plan is copied into the folder, never changed in place.
     """
     source = plan or folder.need(PLAN, made_by="enrich_csv")
     snapshot = read_snapshot(folder.need(SNAPSHOT, made_by="list_unmanaged"))
     sheet = read_sheet(source)
-    findings = run_checks(sheet, snapshot, place=str(source))
+    findings = run_checks(sheet, snapshot, place=str(source), confirm_guesses=confirm_guesses)
     apply_findings(sheet, findings)
     ready = planned_imports(sheet, snapshot, findings)
     return Validated(

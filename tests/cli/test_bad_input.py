@@ -95,7 +95,7 @@ def test_wrong_key(ingest: Ingest, site: Twin, monkeypatch: pytest.MonkeyPatch) 
 def test_malformed_rules_are_told_before_anything_is_read(ingest: Ingest, site: Twin, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text("rules:\n  - set: {acount: x}\n", encoding="utf-8")
-    ingest("plan", "--rules", str(rules)).refused(2, f"{rules}:2", "rules.0.set.acount: unknown key")
+    ingest("plan", "--rules", str(rules)).refused(2, f"{rules}:2", "rules[0].set.acount: unknown key")
     rules.write_text("rules: [\n", encoding="utf-8")
     ingest("plan", "--rules", str(rules)).refused(2, "is not YAML")
     ingest("plan", "--rules", "nowhere.yaml").refused(2, "nowhere.yaml: cannot be read")

@@ -13,7 +13,8 @@ from ingest.model.inventory import Nic, VirtualMachine, Vlan
 from ingest.plan import choices
 from ingest.plan.choices import Choice
 from ingest.plan.lookup import Lookup, Owner
-from ingest.plan.rules import Decided, decide, parse_rules
+from ingest.plan.rules import Decided, decide
+from ingest.plan.rules_file import parse_rules
 from tests.plan import small_site as site
 
 SHOP = Owner("shop", "domain-dev", "", "ROOT/dev")
@@ -142,7 +143,7 @@ def test_without_exactly_one_owner_none_is_guessed(vlans: tuple[int | None, ...]
 
 def network_of(card: Nic, decided: Decided | None = None, owner: Owner = SHOP, **changes: Any) -> tuple[Choice, str]:
     listed = site.as_listed(site.web01(nics=(card,))).nic[0]
-    choice, found = choices.network(card, listed, ZONE, owner, decided or ruled(), lookup(**changes))
+    choice, found = choices.network(1, card, listed, ZONE, owner, decided or ruled(), lookup(**changes))
     return choice, found.id if found else ""
 
 
@@ -172,11 +173,11 @@ def test_a_name_that_is_not_unique_becomes_the_uuid() -> None:
     assert choice.value == "net-shop-100"
 
 
-def test_of_several_usable_networks_one_is_guessed_and_named_by_uuid() -> None:
+def test_of_several_usable_networks_one_is_guessed_and_the_others_named() -> None:
     rival = site.NETWORKS[0].model_copy(update={"id": "net-a", "name": "another"})
     shared = site.NETWORKS[2].model_copy(update={"id": "net-s", "name": "a-shared", "broadcasturi": "vlan://100"})
     choice, found = network_of(site.nic(1, "01"), networks=(shared, *site.NETWORKS, rival))
-    assert choice == Choice("net-a", "guess", "one of 3 usable networks with vlan://100")
+    assert choice == Choice("another", "guess", "one of 3 usable networks with vlan://100", ("shop-100", "a-shared"))
     assert found == "net-a"
 
 
@@ -189,7 +190,7 @@ def test_networks_of_others_are_counted_but_not_taken() -> None:
 def test_an_untagged_nic_goes_to_the_network_of_its_port_groups_name() -> None:
     named = site.NETWORKS[0].model_copy(update={"id": "net-u", "name": "PG-untagged", "broadcasturi": ""})
     choice, found = network_of(site.nic(1, "01", None), networks=(*site.NETWORKS, named))
-    assert choice == Choice("PG-untagged", "likely", "no VLAN to match; the network is named like the port group")
+    assert choice == Choice("PG-untagged", "guess", "no VLAN to match; only its name is that of the port group")
     assert found == "net-u"
     choice, found = network_of(site.nic(1, "01", None))
     assert (choice.value, choice.confidence, found) == ("", "guess", "")
@@ -213,7 +214,7 @@ ISOLATED, SHARED = site.NETWORKS[1], site.NETWORKS[2]
     ],
 )
 def test_addresses(ips: tuple[str, ...], target: Any, value: str, confidence: str, says: str) -> None:
-    choice = choices.address(site.nic(1, "01", 200, ipv4=ips), target, ruled())
+    choice = choices.address(site.web01(), 1, site.nic(1, "01", 200, ipv4=ips), target, ruled())
     assert (choice.value, choice.confidence) == (value, confidence)
     assert says in choice.evidence
 
@@ -221,7 +222,33 @@ def test_addresses(ips: tuple[str, ...], target: Any, value: str, confidence: st
 def test_an_address_by_rule() -> None:
     decided = ruled(networks=[{"network": "shared-200", "vlan": 200, "ip": "auto"}])
     card = site.nic(1, "01", 200, ipv4=("10.0.200.9",))
-    assert choices.address(card, SHARED, decided) == Choice("auto", "certain", "by mine")
+    assert choices.address(site.web01(), 1, card, SHARED, decided) == Choice("auto", "certain", "by mine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "ips", "expected"),
+    [
+        ({"ip": "none"}, ("10.0.200.9",), Choice("", "certain", "none, by mine")),
+        ({"ip": "auto"}, ("10.0.200.9",), Choice("auto", "certain", "by mine")),
+        ({"ip": "guest"}, ("10.0.200.9",), Choice("10.0.200.9", "certain", "the address the guest reports, by mine")),
+        ({"ip": "guest"}, (), Choice("", "guess", "the guest reports no address, and mine wants that one")),
+        ({"ip": "auto", "ips": {"web01/2": "10.0.200.7"}}, (), Choice("10.0.200.7", "certain", "by mine")),
+        ({"ips": {"web01": "10.0.200.7"}}, (), None),
+        ({"ips": {"00:50:56:00:00:01": "10.0.200.6"}}, (), Choice("10.0.200.6", "certain", "by mine")),
+        ({"ip": "none", "networks": [{"nic": 2, "ip": "auto"}]}, (), Choice("auto", "certain", "by mine")),
+        ({"ip": "none", "networks": [{"nic": 1, "ip": "auto"}]}, (), Choice("", "certain", "none, by mine")),
+    ],
+)
+def test_address_policies_and_tables(settings: dict[str, Any], ips: tuple[str, ...], expected: Choice | None) -> None:
+    card = dataclasses.replace(site.nic(2, "01", 200, ipv4=ips), mac="00:50:56:00:00:01")
+    choice = choices.address(site.web01(), 2, card, SHARED, ruled(**settings))
+    unruled = Choice("auto", "likely", "the guest reports no address; CloudStack picks a free one")
+    assert choice == (expected or unruled)
+
+
+def test_display_names_by_rule() -> None:
+    assert choices.display_name(site.web01(), ruled()).value == ""
+    assert choices.display_name(site.web01(), ruled(display_name="{folder}: {name}")).value == "prod: web01"
 
 
 def offering_of(vm: VirtualMachine, decided: Decided | None = None, **changes: Any) -> Choice:
@@ -242,7 +269,7 @@ def test_of_several_custom_offerings_the_narrowest() -> None:
         update={"serviceofferingdetails": {"mincpunumber": "2", "maxcpunumber": "4"}}
     )
     choice = offering_of(site.web01(), service_offerings=(*site.SERVICE_OFFERINGS, narrow))
-    assert (choice.value, choice.confidence) == ("narrow", "likely")
+    assert (choice.value, choice.confidence, choice.others) == ("narrow", "likely", ("custom",))
 
 
 def test_an_ambiguous_offering_is_named_by_uuid() -> None:
@@ -261,21 +288,35 @@ FIXED = (site.compute("b", 2, 4096), site.compute("a", 2, 4096), site.compute("w
 
 def test_without_a_custom_one_the_fixed_one_of_the_same_size() -> None:
     choice = offering_of(site.web01(), service_offerings=FIXED)
-    assert choice == Choice("a", "likely", "fixed offering of exactly 2 CPU and 4096 MiB")
+    assert choice == Choice("a", "likely", "fixed offering of exactly 2 CPU and 4096 MiB", ("b",))
     assert offering_of(site.web01(), service_offerings=FIXED[:1]).confidence == "certain"
 
 
-def test_a_custom_offering_without_speed_only_where_the_speed_is_known() -> None:
+def test_a_custom_offering_without_speed_comes_after_those_that_need_nothing() -> None:
     only_open = (site.compute("open", None, None, None),)
-    assert offering_of(site.web01(), service_offerings=only_open).value == ""
     for vm, decided in (
+        (site.web01(), ruled()),
         (site.web01(cpu_reservation_mhz=500), ruled()),
         (site.web01(), ruled(cpu_speed_mhz=2000)),
     ):
         choice = offering_of(vm, decided, service_offerings=only_open)
         assert (choice.value, choice.confidence) == ("open", "likely")
-        both = (*only_open, site.compute("same", 2, 4096, 500))
-        assert offering_of(site.web01(cpu_reservation_mhz=500), service_offerings=both).value == "same"
+    both = (*only_open, site.compute("same", 2, 4096, 500))
+    assert offering_of(site.web01(cpu_reservation_mhz=500), service_offerings=both).value == "same"
+
+
+def test_the_cpu_speed_an_open_offering_needs_is_a_guess() -> None:
+    open_one, same = site.compute("open", None, None, None), site.compute("same", 2, 4096, 2300)
+
+    def speed(vm: VirtualMachine, offering: Any, decided: Decided | None = None, **changes: Any) -> Choice:
+        return choices.cpu_speed(site.as_listed(vm), offering, decided or ruled(), lookup(**changes))
+
+    usual = speed(site.web01(), open_one, service_offerings=(open_one, same))
+    assert (usual.value, usual.confidence) == ("2300", "guess")
+    assert speed(site.web01(), open_one, service_offerings=(open_one,)).value == "1000"
+    assert speed(site.web01(), same).value == ""
+    assert speed(site.web01(cpu_reservation_mhz=500), open_one).value == ""
+    assert speed(site.web01(), open_one, ruled(cpu_speed_mhz=1500)) == Choice("1500", "certain", "by mine")
 
 
 def test_a_vm_that_is_off_may_grow_one_that_runs_may_not() -> None:
@@ -296,23 +337,30 @@ def test_offerings_the_vm_cannot_have_are_passed_over(restriction: dict[str, Any
 
 
 def test_the_root_disk() -> None:
-    assert choices.root_disk(site.web01()) == Choice("1-2000", "certain", "the only disk")
-    assert choices.root_disk(site.web01(disks=())) == Choice("", "guess", "the VM has no disk")
+    assert choices.root_disk(site.web01(), ruled()) == Choice("1-2000", "certain", "the only disk")
+    assert choices.root_disk(site.web01(disks=()), ruled()) == Choice("", "guess", "the VM has no disk")
     second_bus = site.disk(1, 10, 1, controller_bus=1)
     first = site.disk(2, 10, 1, controller_bus=0, unit=3)
-    choice = choices.root_disk(site.web01(disks=(second_bus, first)))
-    assert choice == Choice("1-2001", "likely", "Hard disk 2: lowest bus and unit of 2 disks")
+    vm = site.web01(disks=(second_bus, first))
+    choice = choices.root_disk(vm, ruled())
+    assert choice == Choice("1-2001", "likely", "Hard disk 2: lowest bus and unit of 2 disks", ("1-2000",))
+    by_rule = choices.root_disk(vm, ruled(root_disk="hard disk 1"))
+    assert by_rule == Choice("1-2000", "certain", "Hard disk 1, by mine")
+    missing = choices.root_disk(vm, ruled(root_disk="Hard disk 7"))
+    assert missing == Choice("", "guess", "mine names 'Hard disk 7', which the VM does not have")
 
 
 def disk_offering_of(size_gib: float, decided: Decided | None = None, **changes: Any) -> Choice:
     disk = UnmanagedDisk(id="d", capacity=int(size_gib * site.GIB), datastorename="ds1", controller="pvscsi")
-    return choices.disk_offering(disk, ZONE, CLUSTER, SHOP, decided or ruled(), lookup(**changes))
+    return choices.disk_offering(
+        2, site.disk(2, size_gib, 1), disk, ZONE, CLUSTER, SHOP, decided or ruled(), lookup(**changes)
+    )
 
 
 def test_disk_offerings() -> None:
     any_size, gib_20, gib_5, *_ = site.DISK_OFFERINGS
     fixed = (gib_20, gib_5, gib_20.model_copy(update={"id": "do-40", "name": "gib-40", "disksize": 40}))
-    assert disk_offering_of(10) == Choice("any-size", "likely", "custom-size disk offering")
+    assert disk_offering_of(10) == Choice("any-size", "likely", "custom-size disk offering", ("gib-20",))
     assert disk_offering_of(10, ruled(disk_offering="x")) == Choice("x", "certain", "by mine")
     assert disk_offering_of(10, disk_offerings=fixed).value == "gib-20"
     assert disk_offering_of(20, disk_offerings=fixed).evidence == "smallest fixed offering that holds it (20 GiB)"

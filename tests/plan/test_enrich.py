@@ -14,7 +14,8 @@ from ingest.model.inventory import Cluster, VirtualMachine
 from ingest.model.snapshot import Snapshot
 from ingest.plan.columns import PLAN_COLUMNS, header
 from ingest.plan.enrich import enrich
-from ingest.plan.rules import Rules, parse_rules
+from ingest.plan.rules import Rules
+from ingest.plan.rules_file import parse_rules
 from ingest.plan.sheet import Row, Sheet, read_sheet, sheet_bytes
 from tests.plan import small_site as site
 

@@ -144,7 +144,7 @@ def test_a_template_that_is_asked_for_all_the_same_is_refused() -> None:
 def test_a_cell_that_cannot_be_read_names_the_file() -> None:
     sheet = plan()
     edit(sheet, {"web01/import": "perhaps"})
-    with pytest.raises(SheetError, match=r"my\.csv: cannot be read: line 4, import: 'perhaps'"):
+    with pytest.raises(SheetError, match=r"my\.csv: line 4, import: 'perhaps' is neither yes nor no"):
         validate(sheet, site.snapshot(), place="my.csv")
 
 
@@ -206,3 +206,11 @@ def between_words(gx: Any) -> Any:
 
 def test_every_level_is_known() -> None:
     assert {one.level for one in CHECKS} <= set(LEVELS)
+
+
+def test_a_run_may_confirm_every_guess_at_once() -> None:
+    rival = site.NETWORKS[0].model_copy(update={"id": "net-b", "name": "shop-b"})
+    snapshot = site.snapshot(networks=(*site.NETWORKS, rival))
+    sheet = enrich(snapshot, Rules())
+    assert {one.rule for one in validate(sheet, snapshot)} >= {"VM-010"}
+    assert "VM-010" not in {one.rule for one in validate(sheet, snapshot, confirm_guesses=True)}
