@@ -15,10 +15,12 @@ from tasks.artifacts import markdown
 
 
 @task(name="enrich_csv", cache_policy=NO_CACHE)
-def enrich_csv(folder: str, rules: str | None = None) -> Planned:
-    """Join both sides, apply the rules, write the plan."""
+def enrich_csv(folder: str, rules: str | None = None, update: str | None = None) -> Planned:
+    """Join both sides, apply the rules, write the plan; `update` is an older plan to carry on."""
     tell(StageStarted("enrich_csv"))
-    planned = enrich(existing_run_folder(Path(folder)), Path(rules) if rules else None)
+    planned = enrich(
+        existing_run_folder(Path(folder)), Path(rules) if rules else None, Path(update) if update else None
+    )
     text = f"{planned.to_import} VMs to import, {planned.left_out} left out"
     markdown("plan", f"**Plan**: {text}.\n\n`{planned.plan_csv}`")
     tell(StageDone("enrich_csv", text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingest.cli.output import Format, show, talk
+from ingest.cli.output import DiffFormat, Format, show, talk
 from ingest.report.tables import record
 from ingest.stages.inputs import look_at_inputs
 from ingest.stages.run_folder import SNAPSHOT, existing_run_folder, fresh_run_folder
@@ -44,7 +44,7 @@ def check(
     return 3 if checked.blocked else 0
 
 
-def show_findings(checked: Validated, format_: Format) -> None:
+def show_findings(checked: Validated, format_: DiffFormat) -> None:
     """Findings on stdout, the sum on stderr."""
     columns = ("row", "vm", "column", "rule", "level", "message", "fix") if format_ == "table" else FINDING_COLUMNS
     show([record(finding) for finding in checked.findings], columns, format_)

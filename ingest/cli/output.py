@@ -1,4 +1,4 @@
-"""Data on stdout in one of three formats, talk on stderr."""
+"""Data on stdout in one of several formats, talk on stderr."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ingest.report.tables import csv_bytes
+from ingest.report.tables import csv_bytes, markdown_table
 
 Format = Literal["table", "json", "csv"]
+DiffFormat = Literal["table", "json", "csv", "markdown"]
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 """For people: progress, hints, errors."""
@@ -25,12 +26,14 @@ STYLES = {
 }  # fmt: skip
 
 
-def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format_: Format, *, title: str = "") -> None:
-    """Print rows on stdout. A table is cut to the terminal's width; JSON and CSV are whole."""
+def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format_: DiffFormat, *, title: str = "") -> None:
+    """Print rows on stdout. A table is cut to the terminal's width; the other formats are whole."""
     if format_ == "json":
         sys.stdout.write(json.dumps([dict(row) for row in rows], indent=2, ensure_ascii=False, default=str) + "\n")
     elif format_ == "csv":
         sys.stdout.write(csv_bytes(columns, (dict(row) for row in rows)).decode("utf-8-sig"))
+    elif format_ == "markdown":
+        sys.stdout.write(markdown_table(columns, rows))
     else:
         table = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
         for column in columns:

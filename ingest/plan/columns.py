@@ -133,7 +133,15 @@ def column_of(name: str) -> Column | None:
     return next((column for column in PLAN_COLUMNS if column.name == wanted), None)
 
 
-def width(names: list[str], device: Literal["nic", "disk"]) -> int:
+def split_number(name: str) -> tuple[str, int]:
+    """`split_number("nic2_mac")` is ("nic", 2). Raises ValueError for a column without a number."""
+    match = _NUMBERED.match(name)
+    if match is None:
+        raise ValueError(name)
+    return match[1], int(match[2])
+
+
+def width(names: list[str], device: str) -> int:
     """The highest number of `nic` or `disk` columns in a header."""
     found = (_NUMBERED.match(name) for name in names)
     return max((int(match[2]) for match in found if match and match[1] == device), default=0)

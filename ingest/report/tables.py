@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -23,6 +23,17 @@ def csv_bytes(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
     for row in rows:
         writer.writerow([_safe(row.get(column, "")) for column in columns])
     return out.getvalue().encode("utf-8-sig")
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table that merge requests and chats render."""
+
+    def line(cells: Iterable[Any]) -> str:
+        texts = ("" if cell is None else str(cell) for cell in cells)
+        return "| " + " | ".join(" ".join(text.replace("|", "\\|").split()) for text in texts) + " |\n"
+
+    head = line(columns) + "| " + " | ".join("---" for _ in columns) + " |\n"
+    return head + "".join(line(row.get(column, "") for column in columns) for row in rows)
 
 
 def json_bytes(document: Any) -> bytes:

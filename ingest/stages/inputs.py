@@ -9,9 +9,10 @@ from ingest.plan.rules_file import read_rules
 from ingest.plan.sheet import read_sheet
 
 
-def look_at_inputs(rules: Path | None, plan: Path | None) -> None:
+def look_at_inputs(rules: Path | None, plan: Path | None, update: Path | None = None) -> None:
     """Raise RulesError or SheetError now rather than after minutes of reading two servers."""
     if rules:
         read_rules(rules)
-    if plan:
-        rows_to_import(read_sheet(plan), place=str(plan))
+    for sheet in (plan, update):
+        if sheet:
+            rows_to_import(read_sheet(sheet), place=str(sheet))

@@ -75,6 +75,38 @@ def test_plan_then_check_offline(ingest: Ingest, site: Twin, monkeypatch: pytest
     assert (finding["row"], finding["column"], finding["rule"]) == (2, "hostname", "HOST-002")
 
 
+def test_a_plan_is_carried_on_and_compared(
+    ingest: Ingest, site: Twin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert ingest("plan").code == 0
+    (old,) = tmp_path.glob("runs/*/plan.csv")
+    mine = tmp_path / "mine.csv"
+    rows = list(csv.DictReader(old.read_text(encoding="utf-8-sig").splitlines()))
+    rows[0]["display_name"] = "shown as this"
+    with mine.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert ingest("plan", "--update", str(mine)).code == 0
+    (carried_on,) = set(tmp_path.glob("runs/*/plan.csv")) - {old}
+    kept = next(csv.DictReader(carried_on.read_text(encoding="utf-8-sig").splitlines()))
+    assert kept["display_name"] == "shown as this"
+    said = ingest("plan", "--diff", str(mine), "--format", "json")
+    assert said.code == 0, said.err
+    expected = {"vm": rows[0]["vm"], "moref": rows[0]["moref"], "column": "display_name"}
+    assert json.loads(said.out) == [expected | {"what": "wanted", "before": "shown as this", "after": ""}]
+    for name in site.environment():
+        monkeypatch.delenv(name)
+    said = ingest("plan", "--diff", str(old), "--against", str(mine), "--format", "markdown")
+    assert said.out.splitlines() == [
+        "| vm | moref | what | column | before | after |",
+        "| --- | --- | --- | --- | --- | --- |",
+        f"| {rows[0]['vm']} | {rows[0]['moref']} | edited | display_name |  | shown as this |",
+    ]
+    assert "1 edited" in said.err
+    ingest("plan", "--against", str(mine)).refused(2, "--against needs --diff")
+
+
 def test_doctor_on_a_healthy_site(ingest: Ingest, site: Twin) -> None:
     said = ingest("doctor", "--format", "json")
     assert said.code == 0, said.out
