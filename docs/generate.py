@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from ingest.cli.main import COMMANDS, app
+from ingest.plan.causes import CAUSES
 from ingest.plan.checks import CHECKS
 from ingest.plan.columns import PLAN_COLUMNS, REQUIRED
 from ingest.plan.rules import DiskChoice, Match, NetworkChoice, Rule, Set
@@ -40,13 +41,14 @@ def checks_page() -> str:
     lines = [
         NOTE + "# Checks\n",
         "Critical findings block the row. A rule that can be accepted stops a row until its id stands in the row's",
-        "column `accept`. *Mirrors* names the class of CloudStack that decides, or a safety rule of ours.\n",
-        "| Rule | Level | Column | What it says | Cure | Mirrors | Can be accepted |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "column `accept`. *Mirrors* names the class of CloudStack that decides, or a safety rule of ours.",
+        "On the command line: `ingest explain HOST-003`.\n",
+        "| Rule | Level | Column | What it says | Why | Cure | Mirrors | Can be accepted |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for check in CHECKS:
         column = "of the device" if check.show.startswith("@") else f"`{check.show}`"
-        cells = [f"`{check.id}`", check.level, column, check.message, check.fix, check.mirrors]
+        cells = [f"`{check.id}`", check.level, column, check.message, CAUSES[check.id], check.fix, check.mirrors]
         lines.append(f"| {' | '.join(cells)} | {'yes' if check.waivable else 'no'} |")
     return "\n".join(lines) + "\n"
 

@@ -15,6 +15,7 @@ def check(
     plan: Path,
     *,
     snapshot: Path | None = None,
+    rule: list[str] | None = None,
     format: Format = "table",
 ) -> int:
     """Check a plan against the snapshot it was made from. Needs no server, changes nothing of yours.
@@ -27,6 +28,8 @@ def check(
         The plan (CSV), edited or not.
     snapshot
         Run folder or snapshot.json to check against. Without it, the snapshot next to the plan.
+    rule
+        Show only findings of this rule, such as HOST-003; repeatable. Every rule is checked all the same.
     format
         Format of the findings on stdout.
     """
@@ -38,16 +41,17 @@ def check(
     with fresh_run_folder(source / "checks") as folder:
         folder.write(SNAPSHOT, saved.read_bytes())
         checked = validate(folder, plan)
-    show_findings(checked, format)
+    show_findings(checked, format, frozenset(rule or ()))
     talk.print(f"checked copy, findings and calls: {folder.path}", markup=False)
     talk.print(f"next: {'mend the plan and check again' if checked.blocked else f'ingest run {plan}'}", markup=False)
     return 3 if checked.blocked else 0
 
 
-def show_findings(checked: Validated, format_: DiffFormat) -> None:
-    """Findings on stdout, the sum on stderr."""
+def show_findings(checked: Validated, format_: DiffFormat, rules: frozenset[str] = frozenset()) -> None:
+    """Findings on stdout, of some rules only when they are named; the sum of all on stderr."""
     columns = ("row", "vm", "column", "rule", "level", "message", "fix") if format_ == "table" else FINDING_COLUMNS
-    show([record(finding) for finding in checked.findings], columns, format_)
+    shown = [record(finding) for finding in checked.findings if not rules or finding.rule in rules]
+    show(shown, columns, format_)
     levels = checked.levels
     talk.print(
         f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {levels['critical']} critical findings, "

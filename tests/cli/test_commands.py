@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from ingest.cli.local_server import PrefectServer
+from ingest.plan.causes import CAUSES
+from ingest.plan.checks import CHECKS
 from ingest.twin.serving import Twin
 from tests.cli.conftest import Ingest
 
@@ -28,7 +30,7 @@ def test_help_names_every_command_and_the_exit_codes(ingest: Ingest) -> None:
         assert word in " ".join(said.out.split())
 
 
-@pytest.mark.parametrize("command", ["demo", "doctor", "discover", "plan", "check", "run"])
+@pytest.mark.parametrize("command", ["demo", "doctor", "discover", "plan", "check", "explain", "run"])
 def test_every_option_is_explained(ingest: Ingest, command: str) -> None:
     said = ingest(command, "--help")
     assert said.code == 0
@@ -73,6 +75,19 @@ def test_plan_then_check_offline(ingest: Ingest, site: Twin, monkeypatch: pytest
     assert checked.code == 3
     (finding,) = json.loads(checked.out)
     assert (finding["row"], finding["column"], finding["rule"]) == (2, "hostname", "HOST-002")
+
+
+def test_explain(ingest: Ingest) -> None:
+    said = ingest("explain", "host-003")
+    assert said.code == 0
+    assert "unique in each network" in said.out
+    assert len(json.loads(ingest("explain", "--format", "json").out)) == len(CHECKS)
+    ingest("explain", "HOST-0003").refused(2, "there is no rule HOST-0003; nearest: HOST-003")
+
+
+def test_every_rule_has_its_cause() -> None:
+    assert set(CAUSES) == {check.id for check in CHECKS}
+    assert all(text.endswith(".") for text in CAUSES.values())
 
 
 def test_a_plan_is_carried_on_and_compared(
