@@ -46,6 +46,8 @@ COMMANDS = {
     "check": "Check an edited plan against the snapshot it was made from, offline.\n\n"
     "Changes nothing of yours: the checked copy goes into a folder of its own. Exit code 3 when rows are blocked.",
     "explain": "Explain a rule of the checks, such as HOST-003: why it is there and what to do. Needs no server.",
+    "why": "Say why a VM is in CloudStack's list of unmanaged instances, or is not, from both sides.\n\n"
+    "Changes nothing. Exit code 0 when CloudStack lists it, 3 when it does not.",
     "run": "Import VMs: with a plan exactly its rows. Shows only, until --yes.\n\n"
     "Without a plan a fresh one is made and followed. Exit codes: 0 every row imported, 3 rows blocked by findings, "
     "4 rows failed, 5 stopped, 6 a server went away.",

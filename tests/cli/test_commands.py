@@ -30,7 +30,7 @@ def test_help_names_every_command_and_the_exit_codes(ingest: Ingest) -> None:
         assert word in " ".join(said.out.split())
 
 
-@pytest.mark.parametrize("command", ["demo", "doctor", "discover", "plan", "check", "explain", "run"])
+@pytest.mark.parametrize("command", ["demo", "doctor", "discover", "plan", "check", "explain", "why", "run"])
 def test_every_option_is_explained(ingest: Ingest, command: str) -> None:
     said = ingest(command, "--help")
     assert said.code == 0
@@ -83,6 +83,18 @@ def test_explain(ingest: Ingest) -> None:
     assert "unique in each network" in said.out
     assert len(json.loads(ingest("explain", "--format", "json").out)) == len(CHECKS)
     ingest("explain", "HOST-0003").refused(2, "there is no rule HOST-0003; nearest: HOST-003")
+
+
+def test_why_a_vm_is_listed_or_not(ingest: Ingest, site: Twin, tmp_path: Path) -> None:
+    name = next(iter(site.world.vms.values())).name
+    said = ingest("why", name)
+    assert said.code == 0, said.err
+    assert "CloudStack: lists it" in said.out
+    (folder,) = tmp_path.glob("runs/*")
+    said = ingest("why", f"{name}x", "--snapshot", str(folder / "snapshot.json"), "--format", "json")
+    assert said.code == 3
+    (row,) = json.loads(said.out)
+    assert name in row["fact"]
 
 
 def test_every_rule_has_its_cause() -> None:
