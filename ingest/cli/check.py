@@ -42,6 +42,7 @@ def check(
         folder.write(SNAPSHOT, saved.read_bytes())
         checked = validate(folder, plan)
     show_findings(checked, format, frozenset(rule or ()))
+    talk.print(f"page of findings: {checked.findings_html}", markup=False)
     talk.print(f"checked copy, findings and calls: {folder.path}", markup=False)
     talk.print(f"next: {'mend the plan and check again' if checked.blocked else f'ingest run {plan}'}", markup=False)
     return 3 if checked.blocked else 0

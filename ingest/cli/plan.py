@@ -87,6 +87,7 @@ def plan(
         return show_differences(diff, checked.plan_csv, format)
     show_findings(checked, format)
     talk.print(f"plan: {checked.plan_csv}", markup=False)
+    talk.print(f"page of findings: {checked.findings_html}", markup=False)
     talk.print(f"next: edit the plan if needed, then: ingest run {checked.plan_csv}", markup=False)
     return 3 if checked.blocked else 0
 

@@ -52,6 +52,7 @@ PLAN_COLUMNS: tuple[Column, ...] = (
     Column("confidence", "computed", "The weakest choice of the row: certain, likely or guess."),
     Column("guesses", "computed", "Columns whose value is a guess: not imported until confirmed or changed."),
     Column("reason", "computed", "Why each value was chosen, or why the row is left out."),
+    Column("next_start", "computed", "What changes when CloudStack stops and starts the VM after the import."),
     Column("changed", "computed", "What changed in vCenter since the older plan this one was made from."),
     Column("datacenter", "seen", "Datacenter in vCenter."),
     Column("cluster", "seen", "Cluster in vCenter."),

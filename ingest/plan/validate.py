@@ -17,6 +17,7 @@ from ingest.model.outcome import Finding
 from ingest.model.snapshot import Snapshot
 from ingest.plan.checks import CHECKS, Check
 from ingest.plan.frames import frames
+from ingest.plan.next_start import next_start
 from ingest.plan.resolve import ResolvedRow, resolve, rows_to_import
 from ingest.plan.sheet import Sheet
 
@@ -54,6 +55,14 @@ def apply_findings(sheet: Sheet, findings: list[Finding]) -> None:
         mine = by_row.get(row.line, [])
         row["finding"] = " ".join(dict.fromkeys(finding.rule for finding in mine))
         row["fix"] = f"{mine[0].column}: {mine[0].message} -> {mine[0].fix}" if mine else ""
+
+
+def apply_next_start(sheet: Sheet, rows: Sequence[ResolvedRow]) -> None:
+    """Write the column `next_start` of these rows; others lose theirs."""
+    sheet.add_columns(["next_start"])
+    told = {row.row.line: "; ".join(next_start(row)) for row in rows}
+    for row in sheet.rows:
+        row["next_start"] = told.get(row.line, "")
 
 
 def _run(frame: pd.DataFrame, checks: list[Check], rows: Sequence[ResolvedRow]) -> list[Finding]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ingest.engine.journal import outcomes_in
 from ingest.model.outcome import Outcome
+from ingest.plan.causes import CAUSES
 from ingest.report.html import render_report
 from ingest.report.tables import csv_rows
 from ingest.stages.import_batch import write_results
-from ingest.stages.run_folder import FINDINGS, JOURNAL, REPORT, RunFolder
+from ingest.stages.run_folder import FINDINGS, JOURNAL, PLAN, REPORT, RunFolder
 from ingest.stages.validate import read_calls
 
 
@@ -36,5 +37,11 @@ def conclude(folder: RunFolder, outcomes: Sequence[Outcome]) -> Concluded:
     """Write the results and the report of the folder's run."""
     results_csv, everything = write_results(folder, outcomes)
     findings = csv_rows(folder.need(FINDINGS, made_by="validate").read_bytes())
-    page = render_report(title=f"Import run {folder.path.name}", outcomes=everything, findings=findings)
+    page = render_report(
+        title=f"Import run {folder.path.name}",
+        outcomes=everything,
+        findings=findings,
+        why=CAUSES,
+        plan=str(folder.file(PLAN)),
+    )
     return Concluded(tuple(everything), results_csv, folder.write(REPORT, page))

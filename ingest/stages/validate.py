@@ -1,12 +1,13 @@
 """Stage 4: the checks.
 
-Writes `findings.csv`, the columns `finding` and `fix` of the plan, and the calls: `calls.json` for the importer (what
-was checked is exactly what is sent), `calls.csv` for people.
+Writes `findings.csv` and `findings.html`, the columns `finding`, `fix` and `next_start` of the plan, and the calls:
+`calls.json` for the importer (what was checked is exactly what is sent), `calls.csv` for people.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from pydantic import TypeAdapter
 
 from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
-from ingest.model.snapshot import Snapshot, read_snapshot
-from ingest.plan.resolve import import_request, resolve, rows_to_import, wave_of
-from ingest.plan.sheet import Sheet, read_sheet, sheet_bytes
-from ingest.plan.validate import apply_findings
-from ingest.plan.validate import validate as run_checks
+from ingest.model.snapshot import read_snapshot
+from ingest.plan.causes import CAUSES
+from ingest.plan.frames import frames
+from ingest.plan.resolve import ResolvedRow, import_request, resolve, rows_to_import, wave_of
+from ingest.plan.sheet import read_sheet, sheet_bytes
+from ingest.plan.validate import apply_findings, apply_next_start, judge
+from ingest.report.html import RowOnPage, render_findings
 from ingest.report.tables import csv_bytes, record
-from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, FINDINGS_PAGE, PLAN, SNAPSHOT, RunFolder
 
 _CALLS = TypeAdapter(list[PlannedImport])
 CALL_COLUMNS = (
@@ -47,6 +50,7 @@ class Validated:
     blocked: int
     plan_csv: Path
     findings_csv: Path
+    findings_html: Path
     calls_csv: Path
 
     @property
@@ -65,16 +69,44 @@ def validate(folder: RunFolder, plan: Path | None = None, *, confirm_guesses: bo
     source = plan or folder.need(PLAN, made_by="enrich_csv")
     snapshot = read_snapshot(folder.need(SNAPSHOT, made_by="list_unmanaged"))
     sheet = read_sheet(source)
-    findings = run_checks(sheet, snapshot, place=str(source), confirm_guesses=confirm_guesses)
+    rows = resolve(rows_to_import(sheet, place=str(source)), snapshot)
+    findings = judge(frames(rows, snapshot, confirm_guesses=confirm_guesses), rows)
     apply_findings(sheet, findings)
-    ready = planned_imports(sheet, snapshot, findings)
+    apply_next_start(sheet, rows)
+    ready = planned_imports(rows, findings)
+    plan_csv = folder.write(PLAN, sheet_bytes(sheet))
     return Validated(
         findings=tuple(findings),
         ready=tuple(ready),
         blocked=len({finding.row for finding in findings if finding.level == "critical"}),
-        plan_csv=folder.write(PLAN, sheet_bytes(sheet)),
+        plan_csv=plan_csv,
         findings_csv=folder.write(FINDINGS, csv_bytes(FINDING_COLUMNS, map(record, findings))),
+        findings_html=folder.write(FINDINGS_PAGE, _page(folder, plan_csv, rows, findings)),
         calls_csv=_write_calls(folder, ready),
+    )
+
+
+def _page(folder: RunFolder, plan: Path, rows: list[ResolvedRow], findings: list[Finding]) -> bytes:
+    """The findings for people."""
+    records = [{name: str(value) for name, value in record(finding).items()} for finding in findings]
+    mine: dict[int, list[dict[str, str]]] = {}
+    for finding, cells in zip(findings, records, strict=True):
+        mine.setdefault(finding.row, []).append(cells)
+    blocked = {finding.row for finding in findings if finding.level == "critical"}
+    shown = [
+        RowOnPage(
+            line=row.row.line,
+            vm=row.row["vm"],
+            verdict="blocked" if row.row.line in blocked else "ready",
+            style="blocked" if row.row.line in blocked else "accept",
+            findings=tuple(mine.get(row.row.line, [])),
+            doubts=tuple(part for part in row.row["reason"].split("; ") if "(likely" in part or "(guess" in part),
+            next_start=tuple(filter(None, row.row["next_start"].split("; "))),
+        )
+        for row in rows
+    ]
+    return render_findings(
+        title=f"Plan {folder.path.name}, checked", rows=shown, findings=records, why=CAUSES, plan=str(plan)
     )
 
 
@@ -88,10 +120,9 @@ def _write_calls(folder: RunFolder, ready: list[PlannedImport]) -> Path:
     return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, map(call_row, ready)))
 
 
-def planned_imports(sheet: Sheet, snapshot: Snapshot, findings: list[Finding]) -> list[PlannedImport]:
+def planned_imports(rows: Sequence[ResolvedRow], findings: Sequence[Finding]) -> list[PlannedImport]:
     """The rows without critical findings as calls, by wave, then by line."""
     blocked = {finding.row for finding in findings if finding.level == "critical"}
-    rows = [row for row in rows_to_import(sheet) if row.line not in blocked]
     planned = [
         PlannedImport(
             row=resolved.row.line,
@@ -101,7 +132,8 @@ def planned_imports(sheet: Sheet, snapshot: Snapshot, findings: list[Finding]) -
             wave=wave_of(resolved.row),
             request=import_request(resolved),
         )
-        for resolved in resolve(rows, snapshot)
+        for resolved in rows
+        if resolved.row.line not in blocked
     ]
     return sorted(planned, key=lambda one: (one.wave, one.row))
 

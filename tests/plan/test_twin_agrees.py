@@ -58,7 +58,7 @@ def test_ready_rows_are_imported_and_blocked_rows_refused(size: int, seed: int, 
         for row in sheet.rows:
             row["accept"] = accept
         findings = validate(sheet, snapshot)
-        ready = planned_imports(sheet, snapshot, findings)
+        ready = planned_imports(resolve(rows_to_import(sheet), snapshot), findings)
         assert len(ready) > size / 4
         assert {one.vm: said for one in ready if (said := site.send(one.request))} == {}
         assert [moref for moref, _ in site.world.cloud.journal.imports] == [one.moref for one in ready]
@@ -113,7 +113,7 @@ def spoilt() -> Iterator[tuple[Site, Snapshot, Sheet]]:
     with running(world) as site:
         first = site.snapshot()
         sheet = enrich(first, Rules())
-        (imported, *_) = planned_imports(sheet, first, [])
+        (imported, *_) = planned_imports(resolve(rows_to_import(sheet), first), [])
         assert site.send(imported.request) == ""
         snapshot = site.snapshot()
         sheet = enrich(snapshot, Rules())
@@ -238,7 +238,7 @@ def test_a_mac_that_is_used_in_the_network_is_refused_unless_forced() -> None:
     world = generate(24, seed=4, shape=CLEAN)
     with running(world) as site:
         snapshot = site.snapshot()
-        ready = planned_imports(enrich(snapshot, Rules()), snapshot, [])
+        ready = planned_imports(resolve(rows_to_import(enrich(snapshot, Rules())), snapshot), [])
         networks = {one.moref: dict(one.request.nic_networks) for one in ready}
         first, second = next(
             (one, other)

@@ -6,7 +6,8 @@ import re
 from html.parser import HTMLParser
 
 from ingest.model.outcome import URGENCY, Outcome
-from ingest.report.html import Cause, causes_of, render_report
+from ingest.report.causes import Cause, causes_of
+from ingest.report.html import RowOnPage, render_findings, render_report
 
 EVIL = "<b>\"&'</b><script>alert(1)</script>"
 
@@ -99,9 +100,48 @@ def test_a_page_without_rows_or_findings() -> None:
     assert "Every row" in text
 
 
-def test_causes_group_by_rule_with_an_example() -> None:
-    causes = causes_of([finding("X-001", 2, message="first"), finding("X-001", 3), finding("X-001", 3)])
-    assert causes == [Cause("X-001", "critical", 2, "first", "mend X-001", "vm2, vm3")]
+def test_causes_group_by_rule_and_count_what_is_said() -> None:
+    found = [finding("X-001", 2, message="rare"), *(finding("X-001", row) for row in (3, 3, 4))]
+    (cause,) = causes_of(found, why={"X-001": "because"}, plan="my.csv")
+    assert cause == Cause(
+        rule="X-001",
+        level="critical",
+        rows=3,
+        messages=(("what", 2), ("rare", 1)),
+        more=0,
+        fix="mend X-001",
+        vms="vm2, vm3, vm4",
+        why="because",
+        command="ingest check my.csv --rule X-001",
+    )
+
+
+def test_the_page_of_findings_says_causes_first_and_stands_alone() -> None:
+    found = [finding("X-001", row, message=f"VLAN {row % 2}") for row in range(2, 139)]
+    found += [finding("Y-001", 2), finding("W-001", 3, level="warning")]
+    rows = [
+        RowOnPage(row, f"vm{row}", "blocked", "blocked", findings=(finding("X-001", row),), next_start=("CPUs 2 -> 4",))
+        for row in range(2, 139)
+    ]
+    rows.append(RowOnPage(999, EVIL, "ready", "accept", doubts=("hostname=x: repaired (likely)",)))
+    page = render_findings(title="Plan", rows=rows, findings=found, why={"X-001": "because"}, plan="my.csv")
+    text = page.decode()
+    assert "137 rows, 3 causes" in text
+    assert text.count("ingest check my.csv --rule") == 3
+    assert "VLAN 0 <span class=quiet>(69 rows)" in text
+    assert "<script>alert" not in text
+    assert "https://" not in text
+    assert text.index("Findings by cause") < text.index("Every row to import")
+    seen = Page(page)
+    assert not seen.tags & {"script", "link", "img", "iframe", "object", "a", "form"}
+
+
+def test_a_page_of_very_many_rows_is_shortened_and_says_so() -> None:
+    rows = [RowOnPage(line, f"vm{line}", "ready", "accept") for line in range(2100)]
+    text = render_findings(title="Plan", rows=rows, findings=[], why={}, plan="my.csv").decode()
+    assert "The first 2000 rows" in text
+    assert "vm1999<" in text
+    assert "vm2050<" not in text
 
 
 def test_an_accepted_finding_is_a_cause_of_its_own() -> None:

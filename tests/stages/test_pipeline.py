@@ -117,6 +117,7 @@ def test_every_stage_leaves_its_files(two: Two) -> None:
             run_folder.UNMANAGED,
             run_folder.PLAN,
             run_folder.FINDINGS,
+            run_folder.FINDINGS_PAGE,
             run_folder.CALLS_JSON,
             run_folder.CALLS_CSV,
             run_folder.JOURNAL,
@@ -290,7 +291,7 @@ def test_an_edited_plan_is_copied_never_changed(two: Two, tmp_path: Path) -> Non
     assert first.line not in {one.row for one in checked.ready}
     first["import"] = "perhaps"
     edited.write_bytes(sheet_bytes(sheet))
-    with pytest.raises(SheetError, match=r"mine\.csv: cannot be read: line \d+, import: 'perhaps'"):
+    with pytest.raises(SheetError, match=r"mine\.csv: line \d+, import: 'perhaps' is neither yes nor no"):
         validate(folder, edited)
 
 
