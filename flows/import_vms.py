@@ -99,6 +99,7 @@ def import_vms(
     runs_folder: str | None = None,
     poll_every_s: PollEvery = 0.5,
     confirm_guesses: bool = False,
+    checks: str | None = None,
 ) -> State[ImportResult]:
     """Import unmanaged VMware VMs into CloudStack: discover, list, plan, check, import.
 
@@ -114,6 +115,7 @@ def import_vms(
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
         poll_every_s: Seconds until the first question about an import job; later ones come up to five times slower.
         confirm_guesses: Take every guess of the plan for confirmed; otherwise the column confirm decides, row by row.
+        checks: Your own checks (a Great Expectations suite) on the worker. Empty: the setting INGEST_RUN_CHECKS.
     """
     planned = plan_vms(
         rules=rules,
@@ -122,6 +124,7 @@ def import_vms(
         plan=plan,
         runs_folder=runs_folder,
         confirm_guesses=confirm_guesses,
+        checks=checks,
     )
     folder, checked = planned.folder, planned.checked
     if checked.blocked and on_critical == "stop":

@@ -35,6 +35,7 @@ def plan_vms(
     runs_folder: str | None = None,
     confirm_guesses: bool = False,
     update: str | None = None,
+    checks: str | None = None,
 ) -> PlanResult:
     """Discover both sides, write the plan, check it. Changes nothing.
 
@@ -46,13 +47,16 @@ def plan_vms(
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
         confirm_guesses: Take every guess of the plan for confirmed.
         update: An older plan (CSV) on the worker to carry on: its edits and its order stay, what is seen is refreshed.
+        checks: Your own checks (a Great Expectations suite) on the worker. Empty: the setting INGEST_RUN_CHECKS.
     """
     run = site_settings().run
     rules_file = Path(rules) if rules else run.rules
-    look_at_inputs(rules_file, Path(plan) if plan else None, Path(update) if update else None)
+    own_checks = Path(checks) if checks else run.checks
+    look_at_inputs(rules_file, Path(plan) if plan else None, Path(update) if update else None, own_checks)
     with fresh_run_folder(Path(runs_folder) if runs_folder else run.folder) as folder:
         discover_networks(str(folder.path), datacenter)
         list_unmanaged(str(folder.path), clusters)
         if plan is None:
             enrich_csv(str(folder.path), str(rules_file) if rules_file else None, update)
-        return PlanResult(folder.path, validate(str(folder.path), plan, confirm_guesses))
+        checked = validate(str(folder.path), plan, str(own_checks) if own_checks else None, confirm_guesses)
+        return PlanResult(folder.path, checked)

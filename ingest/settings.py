@@ -36,13 +36,15 @@ SecretStore = Callable[[str], str | None]
 
 
 class RunSettings(BaseModel):
-    """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file; `state` keeps
-    what must outlive a run, such as the database of a local Prefect server."""
+    """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file, `checks`
+    a suite of expectations of their own; `state` keeps what must outlive a run, such as the database of a local
+    Prefect server."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path = Path("runs")
     rules: Path | None = None
+    checks: Path | None = None
     state: Path = Path(".ingest")
 
 

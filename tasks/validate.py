@@ -16,10 +16,17 @@ from tasks.artifacts import table
 
 
 @task(name="validate", cache_policy=NO_CACHE)
-def validate(folder: str, plan: str | None = None, confirm_guesses: bool = False) -> Validated:
+def validate(
+    folder: str, plan: str | None = None, checks: str | None = None, confirm_guesses: bool = False
+) -> Validated:
     """Check the plan against what both servers said; findings by row, column, rule and level."""
     tell(StageStarted("validate"))
-    checked = check(existing_run_folder(Path(folder)), Path(plan) if plan else None, confirm_guesses=confirm_guesses)
+    checked = check(
+        existing_run_folder(Path(folder)),
+        Path(plan) if plan else None,
+        checks=Path(checks) if checks else None,
+        confirm_guesses=confirm_guesses,
+    )
     levels = checked.levels
     text = (
         f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {levels['critical']} critical findings, "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ingest.cli.output import DiffFormat, Format, show, talk
 from ingest.report.tables import record
+from ingest.settings import load_settings
 from ingest.stages.inputs import look_at_inputs
 from ingest.stages.run_folder import SNAPSHOT, existing_run_folder, fresh_run_folder
 from ingest.stages.validate import FINDING_COLUMNS, Validated, validate
@@ -15,6 +16,7 @@ def check(
     plan: Path,
     *,
     snapshot: Path | None = None,
+    checks: Path | None = None,
     rule: list[str] | None = None,
     format: Format = "table",
 ) -> int:
@@ -28,6 +30,8 @@ def check(
         The plan (CSV), edited or not.
     snapshot
         Run folder or snapshot.json to check against. Without it, the snapshot next to the plan.
+    checks
+        Your own checks, a Great Expectations suite (YAML or JSON). Without it INGEST_RUN_CHECKS, if any.
     rule
         Show only findings of this rule, such as HOST-003; repeatable. Every rule is checked all the same.
     format
@@ -37,10 +41,11 @@ def check(
     source = source.parent if source.name == SNAPSHOT else source
     origin = existing_run_folder(source)
     saved = origin.need(SNAPSHOT, made_by="list_unmanaged")
-    look_at_inputs(None, plan)
+    checks = checks or load_settings().run.checks
+    look_at_inputs(None, plan, None, checks)
     with fresh_run_folder(source / "checks") as folder:
         folder.write(SNAPSHOT, saved.read_bytes())
-        checked = validate(folder, plan)
+        checked = validate(folder, plan, checks=checks)
     show_findings(checked, format, frozenset(rule or ()))
     talk.print(f"page of findings: {checked.findings_html}", markup=False)
     talk.print(f"checked copy, findings and calls: {folder.path}", markup=False)

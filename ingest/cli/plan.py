@@ -29,6 +29,7 @@ def plan(
     rules: Path | None = None,
     cluster: list[str] | None = None,
     datacenter: str | None = None,
+    checks: Path | None = None,
     update: Path | None = None,
     diff: Path | None = None,
     against: Path | None = None,
@@ -48,6 +49,8 @@ def plan(
         CloudStack cluster to list, by name or UUID; repeatable. Without it every VMware cluster.
     datacenter
         Only this vCenter datacenter, by name or path.
+    checks
+        Your own checks, a Great Expectations suite (YAML or JSON). Without it INGEST_RUN_CHECKS, if any.
     update
         An older plan to carry on: its edits, its order and its own columns stay, what is seen is refreshed, and what
         changed since stands in the column changed.
@@ -66,7 +69,8 @@ def plan(
     settings = load_settings(config)
     vcenter, cloudstack, run = settings.vcenter, settings.cloudstack, settings.run
     rules = rules or run.rules
-    look_at_inputs(rules, diff, update)
+    checks = checks or run.checks
+    look_at_inputs(rules, diff, update, checks)
     with fresh_run_folder(run.folder) as folder, shown(talk):
         tell(StageStarted("discover_networks"))
         found = discover_networks(vcenter, folder, Scope(datacenter))
@@ -80,7 +84,7 @@ def plan(
         planned = enrich_csv(folder, rules, update)
         tell(StageDone("enrich_csv", f"{planned.to_import} VMs to import, {planned.left_out} left out"))
         tell(StageStarted("validate"))
-        checked = validate(folder)
+        checked = validate(folder, checks=checks)
         tell(StageDone("validate", f"{len(checked.ready)} rows ready, {checked.blocked} blocked"))
     if diff:
         talk.print(f"plan: {checked.plan_csv}", markup=False)

@@ -37,6 +37,7 @@ def run(
     max_concurrent_imports: PositiveInt = 5,
     batch_size: PositiveInt = 10,
     on_critical: Literal["exclude", "stop"] = "exclude",
+    checks: Path | None = None,
     confirm_guesses: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> int:
@@ -64,6 +65,8 @@ def run(
         Rows one import_batch task run takes, one after another (1 to 25).
     on_critical
         exclude leaves rows with critical findings out; stop imports nothing if there is one.
+    checks
+        Your own checks, a Great Expectations suite (YAML or JSON). Without it INGEST_RUN_CHECKS, if any.
     confirm_guesses
         Take every guess of the plan for confirmed; otherwise the column confirm decides, row by row.
     format
@@ -77,7 +80,7 @@ def run(
         os.environ["INGEST_CONFIG"] = str(config)
     settings = load_settings()
     _ = settings.vcenter, settings.cloudstack  # missing settings are told before a server is started
-    look_at_inputs(rules or settings.run.rules, plan)
+    look_at_inputs(rules or settings.run.rules, plan, None, checks or settings.run.checks)
     with prefect_server(settings.run.state / "prefect") as server, shown(talk):
         talk.print(f"Prefect server: {server.ui_url}", markup=False)
         from flows.import_vms import run_import
@@ -92,6 +95,7 @@ def run(
             batch_size=batch_size,
             on_critical=on_critical,
             confirm_guesses=confirm_guesses,
+            checks=str(checks) if checks else None,
         )
     show_result(result, format)
     if result.dry_run:

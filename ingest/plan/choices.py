@@ -40,7 +40,7 @@ class Choice:
     @property
     def text(self) -> str:
         """Value, evidence, confidence and runners-up, as the column `reason` shows them."""
-        others = f"; else {', '.join(self.others)}" if self.others else ""
+        others = f", else {' or '.join(self.others)}" if self.others else ""
         return f"{self.value or '-'}: {self.evidence} ({self.confidence}{others})"
 
 
@@ -91,7 +91,7 @@ def owner_from_networks(listed: UnmanagedInstance, zone_id: str, lookup: Lookup)
     if len(owners) != 1:
         several = len(owners or set().union(*telling))
         why = f"{several} accounts have networks on its VLANs" if several else "no network tells"
-        return Owner(), Choice("", "guess", f"owner unknown: {why}; the calling admin would own it")
+        return Owner(), Choice("", "guess", f"owner unknown, {why}: the calling admin would own it")
     account, domain_id, project_id = owners.pop()
     path = lookup.domains[domain_id].path if domain_id in lookup.domains else ""
     if project_id:
@@ -151,7 +151,7 @@ def network(
         if n.name == nic.network_name and n.zoneid == zone_id and lookup.may_use_network(owner, n)
     ]
     if len(named) == 1:
-        why = "no VLAN to match; only its name is that of the port group"
+        why = "no VLAN to match, only its name is that of the port group"
         return Choice(word(named[0]), "guess", why), named[0]
     return Choice("", "guess", f"no VLAN to match on '{nic.network_name}', and no rule names a network"), None
 
@@ -166,15 +166,15 @@ def address(vm: VirtualMachine, number: int, nic: Nic, target: Network | None, d
     if ruled and ruled != "guest":
         return Choice(ruled, "certain", f"by {rule}")
     if len(nic.ipv4) > 1:
-        return Choice("", "guess", f"the guest reports {len(nic.ipv4)} addresses; name one", nic.ipv4[:_MOST_OTHERS])
+        return Choice("", "guess", f"the guest reports {len(nic.ipv4)} addresses: name one", nic.ipv4[:_MOST_OTHERS])
     if not nic.ipv4:
         if ruled == "guest":
             return Choice("", "guess", f"the guest reports no address, and {rule} wants that one")
-        return Choice("auto", "likely", "the guest reports no address; CloudStack picks a free one")
+        return Choice("auto", "likely", "the guest reports no address: CloudStack picks a free one")
     if server.inside(target, nic.ipv4[0]):
         by = f", by {rule}" if ruled else ""
         return Choice(nic.ipv4[0], "certain", f"the address the guest reports{by}")
-    return Choice("", "guess", f"the guest reports {nic.ipv4[0]}, which does not fit {target.name}; name one")
+    return Choice("", "guess", f"the guest reports {nic.ipv4[0]}, which does not fit {target.name}: name one")
 
 
 def service_offering(
@@ -231,7 +231,7 @@ def service_offering(
     )
     if larger:
         words = [_word(o, lookup.service_offering(o.name).object) for o in larger[: 1 + _MOST_OTHERS]]
-        why = "powered off: the nearest larger fixed offering; the size changes at next start"
+        why = "powered off: the nearest larger fixed offering, the size changes at next start"
         return Choice(words[0], "guess", why, tuple(words[1:]))
     return Choice("", "guess", f"no offering fits {size}")
 
@@ -246,7 +246,7 @@ def cpu_speed(listed: UnmanagedInstance, offering: ServiceOffering | None, decid
     speeds = Counter(o.cpuspeed for o in lookup.catalogue.service_offerings if o.cpuspeed)
     usual, count = min(speeds.items(), key=lambda item: (-item[1], item[0]), default=(_USUAL_SPEED_MHZ, 0))
     seen = f"{count} offerings have it" if count else "no offering says what is usual here"
-    return Choice(str(usual), "guess", f"the offering leaves the CPU speed open, the VM reserves none; {seen}")
+    return Choice(str(usual), "guess", f"the offering leaves the CPU speed open, the VM reserves none, {seen}")
 
 
 def _misses_tags(disk: UnmanagedDisk, tags: str, zone_id: str, cluster_id: str, lookup: Lookup) -> bool:

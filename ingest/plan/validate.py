@@ -1,13 +1,7 @@
-"""The checks, run by Great Expectations over the frames, as findings by row and column.
-
-One ephemeral context per call (a shared one mixes up results between threads). A rule that could not be evaluated is an
-error, never a pass: Great Expectations reports a crashed rule as a failure without rows.
-"""
+"""The checks, run by Great Expectations over the frames, as findings by row and column."""
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +10,7 @@ import pandas as pd
 from ingest.model.outcome import Finding
 from ingest.model.snapshot import Snapshot
 from ingest.plan.checks import CHECKS, Check
+from ingest.plan.expectations import NotEvaluated, failures, library
 from ingest.plan.frames import frames
 from ingest.plan.next_start import next_start
 from ingest.plan.resolve import ResolvedRow, resolve, rows_to_import
@@ -42,6 +37,11 @@ def judge(
         mine = [check for check in checks if check.frame == name]
         if mine and not frame.empty:
             findings.extend(_run(frame, mine, rows))
+    return in_order(findings)
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings by row, level, rule and column."""
     return sorted(findings, key=lambda f: (f.row, LEVELS.index(f.level), f.rule, f.column))
 
 
@@ -66,45 +66,23 @@ def apply_next_start(sheet: Sheet, rows: Sequence[ResolvedRow]) -> None:
 
 
 def _run(frame: pd.DataFrame, checks: list[Check], rows: Sequence[ResolvedRow]) -> list[Finding]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # raised while Great Expectations is imported
-        import great_expectations as gx
-        from great_expectations import expectations
-
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    keyed = frame.assign(_key=range(len(frame)))
-    by_id = {check.id: check for check in checks}
-    context: Any = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    expectations = library()
     suite = []
     for check in checks:
         expectation = check.expect(expectations, check.helper)
         expectation.severity = check.level
-        expectation.meta = {"rule": check.id}
-        suite.append(expectation)
-    batch = (
-        context.data_sources.add_pandas("plan")
-        .add_dataframe_asset("frame")
-        .add_batch_definition_whole_dataframe("all")
-        .get_batch(batch_parameters={"dataframe": keyed})
-    )
-    result = batch.validate(
-        gx.ExpectationSuite(name="plan", expectations=suite),
-        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["_key"]},
-    )
-    if len(result.results) != len(checks):
-        raise RuntimeError(f"{len(checks)} rules, {len(result.results)} results: a rule was not evaluated")
+        suite.append((check.id, expectation))
+    broken = failures(frame, suite)
     findings = []
-    for outcome in result.results:
-        if outcome.success:
+    for check in checks:
+        failure = broken.get(check.id)
+        if failure is None:
             continue
-        check = by_id[outcome.expectation_config.meta["rule"]]
-        bad = outcome.result.get("unexpected_index_list")
-        if not bad:
-            raise RuntimeError(f"rule {check.id} could not be evaluated: {outcome.exception_info}")
-        for key in bad:
-            record = {str(name): value for name, value in keyed.iloc[int(key["_key"])].items()}
-            findings.append(_finding(check, record, rows[int(record["_index"])]))
+        if not failure.records:
+            raise NotEvaluated(check.id, f"no record is named, {failure.observed} was observed")
+        for position in failure.records:
+            cells = {str(name): value for name, value in frame.iloc[position].items()}
+            findings.append(_finding(check, cells, rows[int(cells["_index"])]))
     return findings
 
 

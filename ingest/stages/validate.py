@@ -18,9 +18,10 @@ from ingest.model.request import PlannedImport
 from ingest.model.snapshot import read_snapshot
 from ingest.plan.causes import CAUSES
 from ingest.plan.frames import frames
+from ingest.plan.own_checks import WHOLE_PLAN, read_own_checks, run_own_checks
 from ingest.plan.resolve import ResolvedRow, import_request, resolve, rows_to_import, wave_of
 from ingest.plan.sheet import read_sheet, sheet_bytes
-from ingest.plan.validate import apply_findings, apply_next_start, judge
+from ingest.plan.validate import apply_findings, apply_next_start, in_order, judge
 from ingest.report.html import RowOnPage, render_findings
 from ingest.report.tables import csv_bytes, record
 from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, FINDINGS_PAGE, PLAN, SNAPSHOT, RunFolder
@@ -59,10 +60,12 @@ class Validated:
         return Counter(finding.level for finding in self.findings)
 
 
-def validate(folder: RunFolder, plan: Path | None = None, *, confirm_guesses: bool = False) -> Validated:
+def validate(
+    folder: RunFolder, plan: Path | None = None, *, checks: Path | None = None, confirm_guesses: bool = False
+) -> Validated:
     """Check a plan (the folder's own, or one the operator edited) against the folder's snapshot.
 
-    `confirm_guesses` takes the guesses of every row for confirmed.
+    `checks` is a suite of the operator's own expectations; `confirm_guesses` takes every guess for confirmed.
 
     Raises SheetError for a sheet that cannot be read; an edited plan is copied into the folder, never changed in place.
     """
@@ -71,6 +74,8 @@ def validate(folder: RunFolder, plan: Path | None = None, *, confirm_guesses: bo
     sheet = read_sheet(source)
     rows = resolve(rows_to_import(sheet, place=str(source)), snapshot)
     findings = judge(frames(rows, snapshot, confirm_guesses=confirm_guesses), rows)
+    if checks:
+        findings = in_order([*findings, *run_own_checks(read_own_checks(checks), [row.row for row in rows])])
     apply_findings(sheet, findings)
     apply_next_start(sheet, rows)
     ready = planned_imports(rows, findings)
@@ -78,7 +83,7 @@ def validate(folder: RunFolder, plan: Path | None = None, *, confirm_guesses: bo
     return Validated(
         findings=tuple(findings),
         ready=tuple(ready),
-        blocked=len({finding.row for finding in findings if finding.level == "critical"}),
+        blocked=len(blocked_rows(rows, findings)),
         plan_csv=plan_csv,
         findings_csv=folder.write(FINDINGS, csv_bytes(FINDING_COLUMNS, map(record, findings))),
         findings_html=folder.write(FINDINGS_PAGE, _page(folder, plan_csv, rows, findings)),
@@ -92,7 +97,7 @@ def _page(folder: RunFolder, plan: Path, rows: list[ResolvedRow], findings: list
     mine: dict[int, list[dict[str, str]]] = {}
     for finding, cells in zip(findings, records, strict=True):
         mine.setdefault(finding.row, []).append(cells)
-    blocked = {finding.row for finding in findings if finding.level == "critical"}
+    blocked = blocked_rows(rows, findings)
     shown = [
         RowOnPage(
             line=row.row.line,
@@ -120,9 +125,15 @@ def _write_calls(folder: RunFolder, ready: list[PlannedImport]) -> Path:
     return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, map(call_row, ready)))
 
 
+def blocked_rows(rows: Sequence[ResolvedRow], findings: Sequence[Finding]) -> set[int]:
+    """The lines of the rows that must not be imported: all of them when a critical finding is about the whole plan."""
+    blocked = {finding.row for finding in findings if finding.level == "critical"}
+    return {row.row.line for row in rows} if WHOLE_PLAN in blocked else blocked
+
+
 def planned_imports(rows: Sequence[ResolvedRow], findings: Sequence[Finding]) -> list[PlannedImport]:
     """The rows without critical findings as calls, by wave, then by line."""
-    blocked = {finding.row for finding in findings if finding.level == "critical"}
+    blocked = blocked_rows(rows, findings)
     planned = [
         PlannedImport(
             row=resolved.row.line,

@@ -190,7 +190,7 @@ def test_networks_of_others_are_counted_but_not_taken() -> None:
 def test_an_untagged_nic_goes_to_the_network_of_its_port_groups_name() -> None:
     named = site.NETWORKS[0].model_copy(update={"id": "net-u", "name": "PG-untagged", "broadcasturi": ""})
     choice, found = network_of(site.nic(1, "01", None), networks=(*site.NETWORKS, named))
-    assert choice == Choice("PG-untagged", "guess", "no VLAN to match; only its name is that of the port group")
+    assert choice == Choice("PG-untagged", "guess", "no VLAN to match, only its name is that of the port group")
     assert found == "net-u"
     choice, found = network_of(site.nic(1, "01", None))
     assert (choice.value, choice.confidence, found) == ("", "guess", "")
@@ -208,7 +208,7 @@ ISOLATED, SHARED = site.NETWORKS[1], site.NETWORKS[2]
         (("10.0.200.9",), SHARED, "10.0.200.9", "certain", "the address the guest reports"),
         ((), SHARED, "auto", "likely", "the guest reports no address"),
         ((), ISOLATED, "auto", "likely", "picks a free one"),
-        (("10.0.200.9", "10.0.200.8"), SHARED, "", "guess", "reports 2 addresses; name one"),
+        (("10.0.200.9", "10.0.200.8"), SHARED, "", "guess", "reports 2 addresses: name one"),
         (("192.168.0.9",), SHARED, "", "guess", "192.168.0.9, which does not fit shared-200"),
         (("10.0.200.1",), SHARED, "", "guess", "does not fit"),  # the gateway's
     ],
@@ -242,7 +242,7 @@ def test_an_address_by_rule() -> None:
 def test_address_policies_and_tables(settings: dict[str, Any], ips: tuple[str, ...], expected: Choice | None) -> None:
     card = dataclasses.replace(site.nic(2, "01", 200, ipv4=ips), mac="00:50:56:00:00:01")
     choice = choices.address(site.web01(), 2, card, SHARED, ruled(**settings))
-    unruled = Choice("auto", "likely", "the guest reports no address; CloudStack picks a free one")
+    unruled = Choice("auto", "likely", "the guest reports no address: CloudStack picks a free one")
     assert choice == (expected or unruled)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,11 @@ def test_the_order_of_what_was_read_changes_nothing(seed: int) -> None:
     snapshot = site.snapshot(*site.everyone(), *vms, networks=(*site.NETWORKS, *rivals))
     rules = parse_rules("rules: [{match: {name: 'a*'}, set: {wave: 2}}]")
     assert enrich(shuffled(snapshot, seed), rules) == enrich(snapshot, rules)
+
+
+def test_reasons_can_be_taken_apart_again() -> None:
+    sheet = enrich(site.snapshot(), Rules())
+    parts = [part for row in sheet.rows if row["import"] == "yes" for part in row["reason"].split("; ")]
+    assert len(parts) > 10
+    for part in parts:
+        assert re.fullmatch(r"[a-z0-9_]+=.*\((certain|likely|guess)(, else .*)?\)", part), part
