@@ -32,7 +32,7 @@ def test_every_kind_of_card_and_backing(si: Any) -> None:
     assert isinstance(distributed, device.VirtualEthernetCard.DistributedVirtualPortBackingInfo)
     port = distributed.port
     assert (port.switchUuid, port.portgroupKey, port.portKey) == (SWITCH_UUID, "dvportgroup-62", "5")
-    assert cards[4004].backing.port.portKey is None
+    assert cards[4004].backing.port.portKey == "h-1004004"
     opaque = cards[4005].backing
     assert isinstance(opaque, device.VirtualEthernetCard.OpaqueNetworkBackingInfo)
     assert (opaque.opaqueNetworkId, opaque.opaqueNetworkType) == ("11111111-aaaa", "nsx.LogicalSwitch")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ingest.twin.vcenter.properties.devices import devices
+from ingest.twin.vcenter.properties.disks import key_id
 from ingest.twin.vcenter.properties.entity import CREATED, ENTITY, Builders, allocation
+from ingest.twin.vcenter.properties.files import layout, vmx_path
 from ingest.twin.vcenter.properties.guest import guest, guest_summary
+from ingest.twin.vcenter.properties.snapshots import SNAPSHOT, as_it_was, root_snapshots, snapshot_info
 from ingest.twin.vcenter.scene import Scene
+from ingest.twin.vcenter.schema import members
 from ingest.twin.vcenter.values import Data, Ref, Value
 from ingest.twin.world import VM
 
@@ -15,7 +21,7 @@ UNREADABLE = frozenset({"inaccessible", "orphaned", "invalid"})
 def _config(scene: Scene, vm: VM) -> Value:
     if vm.connection_state in UNREADABLE:
         return None
-    folder, _, _ = _vmx_path(scene, vm).rpartition("/")
+    folder, _, _ = vmx_path(scene, vm).rpartition("/")
     return Data(
         "VirtualMachineConfigInfo",
         changeVersion=f"2024-03-01T08:00:00.{vm.revision:06d}Z",
@@ -30,7 +36,7 @@ def _config(scene: Scene, vm: VM) -> Value:
         guestId=vm.guest_id,
         alternateGuestName="",
         annotation=vm.annotation,
-        files=lambda: Data("VirtualMachineFileInfo", vmPathName=_vmx_path(scene, vm), snapshotDirectory=f"{folder}/",
+        files=lambda: Data("VirtualMachineFileInfo", vmPathName=vmx_path(scene, vm), snapshotDirectory=f"{folder}/",
                            suspendDirectory=f"{folder}/", logDirectory=f"{folder}/"),
         tools=lambda: Data("ToolsConfigInfo", toolsVersion=0 if vm.tools_status == "toolsNotInstalled" else 12352,
                            toolsUpgradePolicy="manual", syncTimeWithHost=False),
@@ -50,14 +56,14 @@ def _config(scene: Scene, vm: VM) -> Value:
         swapPlacement="inherit",
         bootOptions=lambda: Data("VirtualMachineBootOptions", bootDelay=0, enterBIOSSetup=False, bootRetryEnabled=False,
                                  bootRetryDelay=10000, efiSecureBootEnabled=vm.secure_boot),
-        ftInfo=lambda: _fault_tolerance(vm),
+        ftInfo=lambda: _fault_tolerance(scene, vm),
         changeTrackingEnabled=False,
         firmware=vm.firmware,
         maxMksConnections=-1,
         managedBy=lambda: _managed_by(vm),
         memoryReservationLockedToMax=False,
         nestedHVEnabled=False,
-        keyId=lambda: _key_id(vm),
+        keyId=lambda: key_id(vm),
     )  # fmt: skip
 
 
@@ -73,16 +79,6 @@ def _hardware(scene: Scene, vm: VM) -> Data:
     )
 
 
-def _vmx_path(scene: Scene, vm: VM) -> str:
-    if vm.disks:
-        folder, _, _ = vm.disks[0].file_name.rpartition("/")
-        if folder:
-            return f"{folder}/{vm.name}.vmx"
-    datastores = scene.world.datastores
-    name = next(iter(datastores.values())).name if datastores else "unknown"
-    return f"[{name}] {vm.name}/{vm.name}.vmx"
-
-
 def _extra_config(vm: VM) -> list[Value]:
     found = {"nvram": f"{vm.name}.nvram", "svga.present": "TRUE", "vmware.tools.internalversion": "12352"}
     if vm.managed_by and vm.managed_by[0] == "com.vmware.vim.eam":
@@ -95,17 +91,24 @@ def _datastore_urls(scene: Scene, vm: VM) -> list[Value]:
     return [Data("VirtualMachineConfigInfoDatastoreUrlPair", name=item.name, url=item.url or "/") for item in used]
 
 
-def _fault_tolerance(vm: VM) -> Data | None:
+def _fault_tolerance(scene: Scene, vm: VM) -> Data | None:
+    """`ftInfo`: role 1 is the primary. Both list the whole pair, the primary first."""
     if not vm.ft_role:
         return None
+    partner = scene.world.vms.get(vm.ft_partner)
+    pair = [vm, *([partner] if partner else [])]
+    pair.sort(key=lambda member: member.ft_role)
     common: dict[str, Value] = {
         "role": vm.ft_role,
-        "instanceUuids": [vm.instance_uuid],
-        "configPaths": [f"{vm.name}.vmx"],
+        "instanceUuids": [member.instance_uuid for member in pair],
+        "configPaths": [vmx_path(scene, member) for member in pair],
     }
+    other = Ref("VirtualMachine", partner.moref) if partner else None
     if vm.ft_role == 1:
-        return Data("FaultTolerancePrimaryConfigInfo", **common, secondaries=[])
-    return Data("FaultToleranceConfigInfo", **common)
+        return Data("FaultTolerancePrimaryConfigInfo", **common, secondaries=[other] if other else [])
+    if other is None:
+        return Data("FaultToleranceConfigInfo", **common)
+    return Data("FaultToleranceSecondaryConfigInfo", **common, primaryVM=other)
 
 
 def _managed_by(vm: VM) -> Data | None:
@@ -115,23 +118,17 @@ def _managed_by(vm: VM) -> Data | None:
     return Data("ManagedByInfo", extensionKey=extension, type=kind)
 
 
-def _key_id(vm: VM) -> Data | None:
-    if not vm.encrypted:
-        return None
-    return Data("CryptoKeyId", keyId=f"key-{vm.moref}", providerId=Data("KeyProviderId", id="native-key-provider"))
-
-
 def power_state(vm: VM) -> str:
     """vSphere has three power states; one the world does not know shows as off."""
     return "poweredOff" if vm.power_state == "unknown" else vm.power_state
 
 
-def _runtime(_scene: Scene, vm: VM) -> Value:
+def _runtime(scene: Scene, vm: VM) -> Value:
     on = vm.power_state == "poweredOn"
     return Data(
         "VirtualMachineRuntimeInfo",
         host=Ref("HostSystem", vm.host) if vm.host else None,
-        connectionState=vm.connection_state,
+        connectionState=scene.world.connection_of(vm),
         powerState=power_state(vm),
         faultToleranceState="running" if vm.ft_role else "notConfigured",
         toolsInstallerMounted=False,
@@ -176,12 +173,12 @@ def _summary(scene: Scene, vm: VM) -> Value:
 
 def _config_summary(scene: Scene, vm: VM) -> Data:
     if vm.connection_state in UNREADABLE:
-        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=_vmx_path(scene, vm))
+        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=vmx_path(scene, vm))
     return Data(
         "VirtualMachineConfigSummary",
         name=vm.name,
         template=vm.template,
-        vmPathName=_vmx_path(scene, vm),
+        vmPathName=vmx_path(scene, vm),
         memorySizeMB=vm.memory_mib,
         cpuReservation=vm.cpu_reservation_mhz,
         memoryReservation=0,
@@ -193,24 +190,21 @@ def _config_summary(scene: Scene, vm: VM) -> Data:
         guestId=vm.guest_id,
         guestFullName=vm.guest_full_name,
         annotation=vm.annotation,
-        ftInfo=_fault_tolerance(vm),
+        ftInfo=_fault_tolerance(scene, vm),
         managedBy=_managed_by(vm),
         tpmPresent="VirtualTPM" in vm.extra_devices,
         hwVersion="vmx-19",
     )
 
 
-def _snapshot_ref(vm: VM) -> Ref:
-    return Ref("VirtualMachineSnapshot", vm.moref.replace("vm-", "snapshot-"))
+@lru_cache(maxsize=1)
+def _supported() -> dict[str, Value]:
+    never = {"recordReplaySupported", "npivWwnOnNonRdmVmSupported", "hostBasedReplicationSupported", "vPMCSupported"}
+    return {name: name not in never for name, slot in members("VirtualMachineCapability").items() if not slot.optional}
 
 
-def _snapshot(_scene: Scene, vm: VM) -> Value:
-    if not vm.snapshot:
-        return None
-    tree = Data("VirtualMachineSnapshotTree", snapshot=_snapshot_ref(vm), vm=Ref("VirtualMachine", vm.moref),
-                name="before upgrade", description="", id=1, createTime=CREATED, state=power_state(vm), quiesced=False,
-                replaySupported=False)  # fmt: skip
-    return Data("VirtualMachineSnapshotInfo", currentSnapshot=_snapshot_ref(vm), rootSnapshotList=[tree])
+def _capability(vm: VM) -> Data:
+    return Data("VirtualMachineCapability", **_supported(), secureBootSupported=vm.firmware == "efi")
 
 
 def _datastores(scene: Scene, vm: VM) -> list[str]:
@@ -232,10 +226,16 @@ VIRTUAL_MACHINE: Builders = ENTITY | {
     "runtime": _runtime,
     "guest": guest,
     "summary": _summary,
-    "snapshot": _snapshot,
-    "rootSnapshot": lambda _scene, vm: [_snapshot_ref(vm)] if vm.snapshot else [],
+    "snapshot": snapshot_info,
+    "rootSnapshot": root_snapshots,
+    "layoutEx": lambda scene, vm: None if vm.connection_state in UNREADABLE else layout(scene, vm),
+    "capability": lambda _scene, vm: _capability(vm),
+    "availableField": lambda scene, _vm: scene.fields.definitions(),
     "resourcePool": lambda scene, vm: None if vm.template else scene.ref(vm.resource_pool),
     "datastore": lambda scene, vm: scene.refs(_datastores(scene, vm)),
     "network": lambda scene, vm: scene.refs([nic.network for nic in vm.nics]),
     "guestHeartbeatStatus": lambda _scene, _vm: "gray",
+}
+VIRTUAL_MACHINE_SNAPSHOT: Builders = SNAPSHOT | {
+    "config": lambda scene, place: _config(scene, as_it_was(scene, place)),
 }
