@@ -11,9 +11,10 @@ from typing import Any
 from ingest.twin.vcenter.cache import FragmentCache
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.disturbances import Disturbances
-from ingest.twin.vcenter.faults import VimFault, method_not_found, not_authenticated
+from ingest.twin.vcenter.faults import VimFault, method_not_found, no_permission, not_authenticated
 from ingest.twin.vcenter.fields import CustomFields
 from ingest.twin.vcenter.methods import METHODS
+from ingest.twin.vcenter.methods.privileges import PRIVILEGES
 from ingest.twin.vcenter.parse import Request, parse_request
 from ingest.twin.vcenter.reader import Reader
 from ingest.twin.vcenter.render import escape, inner, render
@@ -101,7 +102,10 @@ class Service:
         handler = METHODS.get(request.method)
         if handler is None:
             raise method_not_found(request.this, request.method)
-        call.reader.resolve(request.this)
+        target = call.reader.resolve(request.this)
+        privilege = PRIVILEGES.get(request.method)
+        if privilege is not None and self._lacks(privilege, target):
+            raise no_permission(target, privilege)
         value = handler(call)
         if isinstance(value, Raw):
             text = value.text
@@ -111,6 +115,10 @@ class Service:
             text = render("returnval", value, request.result)
         name = f"{request.method}Response"
         return f'<{name} xmlns="urn:vim25">{text}</{name}>'
+
+    def _lacks(self, privilege: str, target: Ref) -> bool:
+        settings = self.settings
+        return privilege in settings.no_privilege or "" in settings.no_permission.get(target.moref, ())
 
 
 def _anonymous(request: Request) -> bool:
