@@ -240,6 +240,8 @@ class _Described:
     def _unique_in_folders(self) -> None:
         seen: set[tuple[str, str]] = set()
         for vm in self.world.vms.values():
+            if vm.ft_role == 2:
+                continue  # the secondary of a pair stands beside its primary, under the same name
             if vm.folder and (vm.folder, vm.name) in seen:
                 where = next((i for i, entry in enumerate(self.description.vms) if entry.name == vm.name), None)
                 path: Path = ("vms",) if where is None else ("vms", where, "name")

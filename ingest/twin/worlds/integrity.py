@@ -107,7 +107,8 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
         if not vm.folder and not vm.vapp:
             yield (*here, "folder"), "a VM is in a folder or in a vApp"
         for index, nic in enumerate(vm.nics):
-            yield from _one(nic.network, world.networks, "networks", (*here, "nics", index, "network"))
+            if not nic.switch:  # a card that names its switch may keep the key of a port group that is gone
+                yield from _one(nic.network, world.networks, "networks", (*here, "nics", index, "network"))
             yield from _one(nic.switch, world.switches, "switches", (*here, "nics", index, "switch"))
         for index, disk in enumerate(vm.disks):
             yield from _one(disk.datastore, world.datastores, "datastores", (*here, "disks", index, "datastore"))
