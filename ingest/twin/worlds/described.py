@@ -229,6 +229,7 @@ class _Described:
         except ValueError as error:
             raise self.wrong(str(error), path, "use another controller, or fewer disks") from None
         made.mode, made.sharing = entry.mode, entry.sharing
+        made.shared_bus, made.rdm_mode = entry.shared_bus, entry.rdm_mode
 
     def _nic(self, vm: VM, entry: NicEntry, site: Site, path: Path) -> None:
         networks = self._networks(site)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from ingest.twin.world import World
 
@@ -135,6 +135,17 @@ def test_custom_fields_are_numbered_and_named(si: Any) -> None:
     names = {field.key: field.name for field in vm.availableField}
     assert {names[item.key]: item.value for item in vm.customValue} == {"owner": "shop", "cost": "17"}
     assert {field.name for field in si.content.customFieldsManager.field} == {"owner", "cost"}
+    assert vm.runtime.host.availableField == []  # they are fields of VMs
+    assert {field.managedObjectType for field in vm.availableField} == {vim.VirtualMachine}
+
+
+def test_a_field_made_later_gets_the_next_number(si: Any, world: World) -> None:
+    with world.lock:
+        world.vms["vm-101"].custom_fields["cloud.vm.internal.name"] = "i-2-5-VM"
+        world.touch(world.vms["vm-101"])
+    (value,) = machine(si, 101).customValue
+    names = {field.key: field.name for field in machine(si, 101).availableField}
+    assert (names[value.key], value.value, value.key) == ("cloud.vm.internal.name", "i-2-5-VM", 103)
 
 
 def test_states_and_warnings(si: Any) -> None:
@@ -148,6 +159,55 @@ def test_states_and_warnings(si: Any) -> None:
     assert snapshot.currentSnapshot == snapshot.rootSnapshotList[0].snapshot
     assert machine(si, 101).snapshot is None
     assert machine(si, 103).config is None
+
+
+def test_of_a_host_that_does_not_answer_all_vms_are_disconnected(si: Any, world: World) -> None:
+    assert machine(si, 108).runtime.connectionState == "disconnected"
+    assert machine(si, 108).config.name == "vm108"  # what vCenter read before
+    assert machine(si, 101).runtime.connectionState == "connected"
+    with world.lock:
+        world.hosts["host-31"].connection_state = "disconnected"
+    assert machine(si, 101).runtime.connectionState == "disconnected"
+    assert machine(si, 103).runtime.connectionState == "inaccessible"
+    with world.lock:
+        world.hosts["host-31"].connection_state = "connected"
+    assert machine(si, 101).summary.runtime.connectionState == "connected"
+
+
+def test_an_ephemeral_port_exists_while_the_vm_runs(si: Any, world: World) -> None:
+    def port() -> Any:
+        return devices_of(si, 100, device.VirtualEthernetCard)[4004].backing.port
+
+    assert (port().portKey, port().connectionCookie is None) == ("h-1004004", False)
+    with world.lock:
+        world.vms["vm-100"].power_state = "poweredOff"
+        world.touch(world.vms["vm-100"])
+    assert (port().portKey, port().connectionCookie) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "primary"),
+    [
+        (("fe80::1", "10.0.0.9", "10.0.0.10"), "10.0.0.9"),
+        (("fd00::7",), "fd00::7"),
+        ((), None),
+    ],
+)
+def test_the_first_ipv4_address_is_the_guests_own(
+    si: Any, world: World, addresses: tuple[str, ...], primary: str | None
+) -> None:
+    with world.lock:
+        world.vms["vm-105"].nics[0].ips = addresses
+        world.touch(world.vms["vm-105"])
+    guest = machine(si, 105).guest
+    assert (guest.ipAddress, list(guest.net[0].ipAddress)) == (primary, list(addresses))
+
+
+def test_a_property_the_twin_lacks_is_refused_not_empty(si: Any) -> None:
+    with pytest.raises(vmodl.fault.NotSupported):
+        len(machine(si, 100).environmentBrowser)
+    assert machine(si, 100).capability.snapshotOperationsSupported is True
+    assert machine(si, 100).layout is None  # one that a server may leave out
 
 
 def test_the_guest_reports_only_while_its_tools_run(si: Any) -> None:
