@@ -159,6 +159,17 @@ def test_a_session_expires_after_calls_or_idleness(
         instance._stub.DropConnections()
 
 
+def test_a_session_that_waits_for_updates_is_not_idle(world: World, certificate: TwinCertificate) -> None:
+    query = vmodl.query.PropertyCollector
+    world.clock.run_at(1000)  # the wait takes 0.3 s
+    with VCenterServer(world, settings=VCenterSettings(session_idle_s=100.0), certificate=certificate) as server:
+        instance = connect(server)
+        collector = instance.content.propertyCollector
+        assert collector.WaitForUpdatesEx("", query.WaitOptions(maxWaitSeconds=300)) is None
+        assert instance.CurrentTime() is not None
+        instance._stub.DropConnections()
+
+
 def test_the_session_oriented_stub_logs_in_again(server: VCenterServer) -> None:
     inner = SoapStubAdapter(
         host=server.host, port=server.port, version="vim.version.v8_0_2_0",

@@ -154,11 +154,30 @@ def test_states_and_warnings(si: Any) -> None:
     assert vm.runtime.faultToleranceState == "running"
     assert machine(si, 108).runtime.question.text == "Moved or copied?"
     assert machine(si, 101).runtime.question is None
-    assert list(machine(si, 100).disabledMethod) == ["ShutdownGuest"]
+    assert "ShutdownGuest" in machine(si, 100).disabledMethod
     snapshot = machine(si, 100).snapshot
     assert snapshot.currentSnapshot == snapshot.rootSnapshotList[0].snapshot
     assert machine(si, 101).snapshot is None
     assert machine(si, 103).config is None
+
+
+@pytest.mark.parametrize(
+    ("number", "disabled", "enabled"),
+    [
+        (105, {"PowerOnVM_Task", "AnswerVM"}, {"PowerOffVM_Task", "SuspendVM_Task", "ShutdownGuest"}),
+        (101, {"PowerOffVM_Task", "SuspendVM_Task", "ShutdownGuest"}, {"PowerOnVM_Task"}),
+        (102, {"PowerOnVM_Task", "ShutdownGuest", "RebootGuest"}, {"PowerOffVM_Task"}),
+        (104, {"PowerOnVM_Task", "PowerOffVM_Task"}, {"Destroy_Task"}),
+        (107, {"SuspendVM_Task", "ShutdownGuest"}, {"PowerOnVM_Task", "PowerOffVM_Task"}),
+        (108, {"PowerOnVM_Task"}, {"AnswerVM"}),
+    ],
+)
+def test_what_makes_no_sense_in_a_state_is_disabled(
+    si: Any, number: int, disabled: set[str], enabled: set[str]
+) -> None:
+    found = set(machine(si, number).disabledMethod)
+    assert disabled <= found
+    assert enabled.isdisjoint(found)
 
 
 def test_of_a_host_that_does_not_answer_all_vms_are_disconnected(si: Any, world: World) -> None:

@@ -134,7 +134,8 @@ def _continue(call: Call) -> Value:
     page = call.user_session.pages.pop(call.argument("token"), None)
     if page is None:
         raise invalid_argument("token")
-    return _page(call, page.rest, page.size)
+    # A result is declared here: when all the rest is gone it is an empty one, not none.
+    return _page(call, page.rest, page.size) or Raw("<returnval></returnval>")
 
 
 def _cancel(call: Call) -> Value:

@@ -21,7 +21,7 @@ def _matching(call: Call) -> Iterator[Ref]:
     for vm in world.vms.values():
         if getattr(vm, attribute).lower() != wanted:
             continue
-        if datacenter is None or world.compute_of(vm).datacenter == datacenter.moref:
+        if datacenter is None or call.reader.scene.datacenter_of(vm) == datacenter.moref:
             yield Ref("VirtualMachine", vm.moref)
 
 

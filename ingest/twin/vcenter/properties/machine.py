@@ -7,8 +7,8 @@ from functools import lru_cache
 from ingest.twin.vcenter.properties.devices import devices
 from ingest.twin.vcenter.properties.disks import key_id
 from ingest.twin.vcenter.properties.entity import CREATED, ENTITY, Builders, allocation
-from ingest.twin.vcenter.properties.files import layout, vmx_path
-from ingest.twin.vcenter.properties.guest import guest, guest_summary
+from ingest.twin.vcenter.properties.guest import guest, guest_summary, tools_running
+from ingest.twin.vcenter.properties.layout import layout
 from ingest.twin.vcenter.properties.snapshots import SNAPSHOT, as_it_was, root_snapshots, snapshot_info
 from ingest.twin.vcenter.scene import Scene
 from ingest.twin.vcenter.schema import members
@@ -21,7 +21,7 @@ UNREADABLE = frozenset({"inaccessible", "orphaned", "invalid"})
 def _config(scene: Scene, vm: VM) -> Value:
     if vm.connection_state in UNREADABLE:
         return None
-    folder, _, _ = vmx_path(scene, vm).rpartition("/")
+    folder, _, _ = _vmx_path(scene, vm).rpartition("/")
     return Data(
         "VirtualMachineConfigInfo",
         changeVersion=f"2024-03-01T08:00:00.{vm.revision:06d}Z",
@@ -36,7 +36,7 @@ def _config(scene: Scene, vm: VM) -> Value:
         guestId=vm.guest_id,
         alternateGuestName="",
         annotation=vm.annotation,
-        files=lambda: Data("VirtualMachineFileInfo", vmPathName=vmx_path(scene, vm), snapshotDirectory=f"{folder}/",
+        files=lambda: Data("VirtualMachineFileInfo", vmPathName=_vmx_path(scene, vm), snapshotDirectory=f"{folder}/",
                            suspendDirectory=f"{folder}/", logDirectory=f"{folder}/"),
         tools=lambda: Data("ToolsConfigInfo", toolsVersion=0 if vm.tools_status == "toolsNotInstalled" else 12352,
                            toolsUpgradePolicy="manual", syncTimeWithHost=False),
@@ -79,6 +79,16 @@ def _hardware(scene: Scene, vm: VM) -> Data:
     )
 
 
+def _vmx_path(scene: Scene, vm: VM) -> str:
+    if vm.disks:
+        folder, _, _ = vm.disks[0].file_name.rpartition("/")
+        if folder:
+            return f"{folder}/{vm.name}.vmx"
+    datastores = scene.world.datastores
+    name = next(iter(datastores.values())).name if datastores else "unknown"
+    return f"[{name}] {vm.name}/{vm.name}.vmx"
+
+
 def _extra_config(vm: VM) -> list[Value]:
     found = {"nvram": f"{vm.name}.nvram", "svga.present": "TRUE", "vmware.tools.internalversion": "12352"}
     if vm.managed_by and vm.managed_by[0] == "com.vmware.vim.eam":
@@ -101,7 +111,7 @@ def _fault_tolerance(scene: Scene, vm: VM) -> Data | None:
     common: dict[str, Value] = {
         "role": vm.ft_role,
         "instanceUuids": [member.instance_uuid for member in pair],
-        "configPaths": [vmx_path(scene, member) for member in pair],
+        "configPaths": [_vmx_path(scene, member) for member in pair],
     }
     other = Ref("VirtualMachine", partner.moref) if partner else None
     if vm.ft_role == 1:
@@ -147,6 +157,26 @@ def _runtime(scene: Scene, vm: VM) -> Value:
     )
 
 
+_GUEST_OPERATIONS = ("ShutdownGuest", "RebootGuest", "StandbyGuest")
+_POINTLESS = {
+    "poweredOn": ("PowerOnVM_Task", "UnregisterVM", "Destroy_Task", "MarkAsTemplate", "UpgradeVM_Task"),
+    "poweredOff": ("PowerOffVM_Task", "SuspendVM_Task", "ResetVM_Task"),
+    "suspended": ("SuspendVM_Task", "ResetVM_Task", "MarkAsTemplate", "UpgradeVM_Task"),
+}
+
+
+def disabled_methods(vm: VM) -> list[str]:
+    """`disabledMethod`: what solutions have disabled, and what makes no sense in the VM's state."""
+    found = dict.fromkeys([*vm.disabled_methods, *_POINTLESS[power_state(vm)]])
+    if not tools_running(vm):
+        found |= dict.fromkeys(_GUEST_OPERATIONS)
+    if vm.template:
+        found["PowerOnVM_Task"] = None
+    if not vm.question:
+        found["AnswerVM"] = None
+    return list(found)
+
+
 def _question(vm: VM) -> Data | None:
     if not vm.question:
         return None
@@ -173,12 +203,12 @@ def _summary(scene: Scene, vm: VM) -> Value:
 
 def _config_summary(scene: Scene, vm: VM) -> Data:
     if vm.connection_state in UNREADABLE:
-        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=vmx_path(scene, vm))
+        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=_vmx_path(scene, vm))
     return Data(
         "VirtualMachineConfigSummary",
         name=vm.name,
         template=vm.template,
-        vmPathName=vmx_path(scene, vm),
+        vmPathName=_vmx_path(scene, vm),
         memorySizeMB=vm.memory_mib,
         cpuReservation=vm.cpu_reservation_mhz,
         memoryReservation=0,
@@ -221,14 +251,14 @@ VIRTUAL_MACHINE: Builders = ENTITY | {
     "parentVApp": lambda scene, vm: scene.ref(vm.vapp) if vm.vapp else None,
     "customValue": lambda scene, vm: scene.fields.values_of(vm),
     "value": lambda scene, vm: scene.fields.values_of(vm),
-    "disabledMethod": lambda _scene, vm: list(vm.disabled_methods),
+    "disabledMethod": lambda _scene, vm: disabled_methods(vm),
     "config": _config,
     "runtime": _runtime,
     "guest": guest,
     "summary": _summary,
     "snapshot": snapshot_info,
     "rootSnapshot": root_snapshots,
-    "layoutEx": lambda scene, vm: None if vm.connection_state in UNREADABLE else layout(scene, vm),
+    "layoutEx": lambda scene, vm: None if vm.connection_state in UNREADABLE else layout(vm, _vmx_path(scene, vm)),
     "capability": lambda _scene, vm: _capability(vm),
     "availableField": lambda scene, _vm: scene.fields.definitions(),
     "resourcePool": lambda scene, vm: None if vm.template else scene.ref(vm.resource_pool),

@@ -1,22 +1,10 @@
-"""A VM's files: where its configuration is, and the list of all of them (`layoutEx`)."""
+"""The list of a VM's files (`layoutEx`)."""
 
 from __future__ import annotations
 
 from ingest.twin.vcenter.properties.entity import CREATED
-from ingest.twin.vcenter.scene import Scene
 from ingest.twin.vcenter.values import Data, Value
 from ingest.twin.world import VM
-
-
-def vmx_path(scene: Scene, vm: VM) -> str:
-    """The configuration file: beside the first disk."""
-    if vm.disks:
-        folder, _, _ = vm.disks[0].file_name.rpartition("/")
-        if folder:
-            return f"{folder}/{vm.name}.vmx"
-    datastores = scene.world.datastores
-    name = next(iter(datastores.values())).name if datastores else "unknown"
-    return f"[{name}] {vm.name}/{vm.name}.vmx"
 
 
 class _Layout:
@@ -37,10 +25,9 @@ class _Layout:
         return Data("VirtualMachineFileLayoutExDiskUnit", fileKey=keys)
 
 
-def layout(scene: Scene, vm: VM) -> Data:
+def layout(vm: VM, vmx: str) -> Data:
     """`layoutEx`: configuration, variables of the firmware, and each disk's chain, base first."""
     made = _Layout()
-    vmx = vmx_path(scene, vm)
     made.add(vmx, "config", 3072)
     made.add(vmx.removesuffix(".vmx") + ".nvram", "nvram", 270840)
     disks = []
