@@ -107,13 +107,15 @@ def test_a_datastore_may_be_on_one_host_only_or_lost(si: Any, world: World) -> N
         world.datastores["datastore-14"].accessible = False
         world.datastores["datastore-14"].maintenance_mode = "inMaintenance"
         world.datastores["datastore-13"].type = "PMEM"
+        world.datastores["datastore-11"].type = "VVOL"
     rows, _ = read_all(si, vim.Datastore, ["summary", "host", "info"])
     local, lost = rows["datastore-12"], rows["datastore-14"]
     assert (local["summary"].multipleHostAccess, [item.key._moId for item in local["host"]]) == (False, ["host-33"])
     assert (lost["summary"].accessible, lost["summary"].maintenanceMode) == (False, "inMaintenance")
     assert {item.mountInfo.accessible for item in lost["host"]} == {False}
     assert rows["datastore-11"]["summary"].multipleHostAccess is True
-    assert type(rows["datastore-13"]["info"]).__name__.endswith("PMemDatastoreInfo")
+    for moref, kind in (("datastore-13", "PMemDatastoreInfo"), ("datastore-11", "VvolDatastoreInfo")):
+        assert type(rows[moref]["info"]).__name__.endswith(kind)
     for host, expected in (("host-31", False), ("host-33", True)):
         mounted = [item._moId for item in vim.HostSystem(host, si._stub).datastore]
         assert ("datastore-12" in mounted, "datastore-11" in mounted) == (expected, True)

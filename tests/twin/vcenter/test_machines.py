@@ -73,6 +73,9 @@ def test_every_kind_of_disk_and_controller(si: Any) -> None:
     assert (first.diskObjectId, first.capacityInBytes, first.capacityInKB) == ("100-2000", 40 * GIB, 40 << 20)
     assert (first.backing.fileName, first.backing.datastore._moId) == ("[gold] vm100/disk2000.vmdk", "datastore-11")
     assert (first.backing.diskMode, first.backing.sharing) == ("persistent", "sharingMultiWriter")
+    assert (first.backing.thinProvisioned, first.backing.eagerlyScrub) == (False, True)
+    assert (disks[2003].backing.thinProvisioned, disks[2003].backing.eagerlyScrub) == (True, None)
+    assert disks[2001].backing.compatibilityMode == "physicalMode"
     assert disks[2001].backing.diskMode == "independent_persistent"
     assert disks[2003].backing.parent.fileName == "[gold] base/base.vmdk"
     assert first.backing.parent is None

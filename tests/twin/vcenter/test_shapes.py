@@ -241,7 +241,8 @@ def test_devices_of_the_pc_are_shown_by_their_class(world: World, si: Any) -> No
     vm: VM = world.vms["vm-101"]
     with world.lock:
         vm.extra_devices = ["VirtualFloppy", "VirtualSerialPort", "VirtualHdAudioCard", "VirtualWDT", "VirtualUSB",
-                            "VirtualPCIPassthrough", "VirtualPCIPassthrough", "VirtualSoundBlaster16"]  # fmt: skip
+                            "VirtualPCIPassthrough", "VirtualPCIPassthrough", "VirtualSoundBlaster16",
+                            "VirtualSriovEthernetCard"]  # fmt: skip
         vm.vgpus = ["grid_t4-1q"]
     found = vim.VirtualMachine("vm-101", si._stub).config.hardware.device
     labels = [item.deviceInfo.label for item in found][13:]

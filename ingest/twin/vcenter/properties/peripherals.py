@@ -153,7 +153,8 @@ def extra_devices(vm: VM) -> list[Data]:
 
     A USB device without a controller in the list gets one.
     """
-    kinds = [kind for kind in vm.extra_devices if kind != "VirtualCdrom"]
+    # A world copied from an inventory names SR-IOV cards here as well; a card is shown once, as the card it is.
+    kinds = [kind for kind in vm.extra_devices if kind not in ("VirtualCdrom", "VirtualSriovEthernetCard")]
     if "VirtualUSB" in kinds and not {"VirtualUSBController", "VirtualUSBXHCIController"} & set(kinds):
         kinds.insert(0, "VirtualUSBController")
     counted: Counter[str] = Counter()
