@@ -15,8 +15,8 @@ from ingest.model.inventory import PowerState, PvlanType, Vlan
 from ingest.twin.clock import Clock
 from ingest.twin.cloud import Cloud
 
-Backing = Literal["standard", "dvs", "opaque", "none"]
-DiskBacking = Literal["flat", "rdm", "seflat"]
+Backing = Literal["standard", "dvs", "opaque", "legacy", "none"]
+DiskBacking = Literal["flat", "rdm", "seflat", "sparse", "raw"]
 Controller = Literal["lsilogic", "lsisas1068", "buslogic", "pvscsi", "ide", "sata", "nvme"]
 
 
@@ -56,13 +56,23 @@ class Compute:
 
 
 @dataclass(slots=True)
+class ResourcePool:
+    """A resource pool below a compute resource's root pool (which is `Compute.resource_pool`), or below another."""
+
+    moref: str
+    name: str
+    parent: str  # a resource pool or a vApp
+    compute: str
+
+
+@dataclass(slots=True)
 class VApp:
     """A virtual app: its VMs have no folder parent, only `parentVApp`."""
 
     moref: str
     name: str
     parent: str  # a resource pool or another vApp
-    folder: str
+    folder: str  # '' inside another vApp
     compute: str
 
 
@@ -127,6 +137,10 @@ class Network:
 
 @dataclass(slots=True)
 class Datastore:
+    """A datastore. `hosts` mount it (managed object ids), empty: every host of its datacenter. One in a datastore
+    cluster has the cluster, a folder `group-pN`, as `parent`.
+    """
+
     moref: str
     name: str
     datacenter: str
@@ -137,11 +151,18 @@ class Datastore:
     remote_host: str = ""
     remote_path: str = ""
     url: str = ""
+    hosts: list[str] = field(default_factory=list)
+    accessible: bool = True
+    maintenance_mode: str = "normal"
 
 
 @dataclass(slots=True)
 class Nic:
-    """`network` is the moref of the network, '' for a card without backing. `card` is a vSphere class name."""
+    """`network` is the moref of the network, '' for a card without backing. `card` is a vSphere class name.
+
+    `switch` (moref) is for distributed cards whose port group cannot tell: it is gone, or the port is in no group
+    (then `network` is ''). `legacy` is the backing of hosts before port groups, by `device_name` alone.
+    """
 
     key: int
     label: str
@@ -155,11 +176,17 @@ class Nic:
     start_connected: bool = True
     ips: tuple[str, ...] = ()
     port_vlan: Vlan | None = None  # the port's own setting where the group allows an override
+    switch: str = ""
 
 
 @dataclass(slots=True)
 class Disk:
-    """`disk_id` is vSphere's diskObjectId, e.g. 37-2000. `parent_file` marks a delta disk."""
+    """`disk_id` is vSphere's diskObjectId, e.g. 37-2000. `parent_file` marks a delta disk.
+
+    `ancestors` are the files below the parent, nearest first. `shared_bus` is its controller's. `rdm_mode` is the
+    compatibility mode of a raw device mapping; `raw` is a whole device of the host, `seflat` the space-efficient
+    format, `sparse` that of hosted products.
+    """
 
     key: int
     label: str
@@ -174,13 +201,31 @@ class Disk:
     mode: str = "persistent"
     sharing: str = "sharingNone"
     parent_file: str = ""
+    ancestors: tuple[str, ...] = ()
+    shared_bus: str = "noSharing"
+    rdm_mode: str = "physicalMode"
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A snapshot of a VM; `parent` is the id of the one before it, 0 for a first one."""
+
+    id: int
+    name: str
+    parent: int = 0
+    description: str = ""
+    power_state: PowerState = "poweredOff"
+    quiesced: bool = False
 
 
 @dataclass(slots=True)
 class VM:
     """A VM. `folder` is the parent folder's moref, '' for a vApp member (then `vapp` is set).
 
-    `revision` grows with every change, so that rendered answers can be cached per (moref, revision).
+    `snapshot` alone stands for one snapshot; `snapshots` lists them, the current one last. `ft_role` is 1 for the
+    primary of a fault tolerant pair, 2 for the secondary, `ft_partner` the other VM. `iso` is a connected image,
+    `[datastore] path`; `vgpus` are profile names. `revision` grows with every change, so that rendered answers can be
+    cached per (moref, revision).
     """
 
     moref: str
@@ -206,13 +251,17 @@ class VM:
     firmware: str = "bios"
     secure_boot: bool = False
     snapshot: bool = False
+    snapshots: list[Snapshot] = field(default_factory=list)
     consolidation_needed: bool = False
     question: str = ""
     ft_role: int = 0
+    ft_partner: str = ""
     encrypted: bool = False
     annotation: str = ""
     custom_fields: dict[str, str] = field(default_factory=dict)
     extra_devices: list[str] = field(default_factory=list)  # vSphere class names: VirtualPCIPassthrough, VirtualTPM...
+    iso: str = ""
+    vgpus: list[str] = field(default_factory=list)
     disabled_methods: list[str] = field(default_factory=list)
     nics: list[Nic] = field(default_factory=list)
     disks: list[Disk] = field(default_factory=list)
@@ -233,6 +282,7 @@ class World:
     datacenters: dict[str, Datacenter] = field(default_factory=dict)
     folders: dict[str, Folder] = field(default_factory=dict)
     computes: dict[str, Compute] = field(default_factory=dict)
+    resource_pools: dict[str, ResourcePool] = field(default_factory=dict)
     vapps: dict[str, VApp] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
@@ -246,6 +296,13 @@ class World:
     def compute_of(self, vm: VM) -> Compute:
         """The cluster or standalone compute resource a VM's host belongs to."""
         return self.computes[self.hosts[vm.host].compute]
+
+    def connection_of(self, vm: VM) -> str:
+        """The VM's connection state as vCenter shows it: of a host that does not answer, all VMs are disconnected."""
+        host = self.hosts.get(vm.host)
+        if vm.connection_state == "connected" and host is not None and host.connection_state != "connected":
+            return "disconnected"
+        return vm.connection_state
 
     def touch(self, vm: VM) -> None:
         """Mark a VM as changed; call with the lock held."""

@@ -30,7 +30,8 @@ from tests.plan.twin_site import Site, running
 SERVER_SAYS_NO = {check.id for check in CHECKS if check.level == "critical" and "safety" not in check.mirrors}
 WAIVABLE = " ".join(check.id for check in CHECKS if check.waivable)
 # Two VMs of every oddity the twin knows.
-EVERY_ODDITY = dataclasses.replace(REALISTIC, rates=Rates(**{field.name: 0.02 for field in dataclasses.fields(Rates)}))
+RATES = {field.name: 2 / 160 for field in dataclasses.fields(Rates)}
+EVERY_ODDITY = dataclasses.replace(REALISTIC, rates=Rates(**RATES))
 
 
 def critical(findings: list[Finding]) -> dict[int, list[Finding]]:
@@ -46,8 +47,8 @@ def critical(findings: list[Finding]) -> dict[int, list[Finding]]:
     [
         (60, 1, REALISTIC, ""),
         (60, 3, REALISTIC, ""),
-        (120, 2, EVERY_ODDITY, ""),
-        (120, 4, EVERY_ODDITY, WAIVABLE),
+        (160, 2, EVERY_ODDITY, ""),
+        (160, 4, EVERY_ODDITY, WAIVABLE),
     ],
     ids=["realistic-1", "realistic-3", "every-oddity", "every-oddity-accepted"],
 )

@@ -92,7 +92,7 @@ def _disk(world: World, disk: Disk) -> UnmanagedDisk:
         datastore_host=datastore.remote_host if network_storage else "",
         datastore_path=datastore.remote_path if network_storage else "",
         datastore_type=datastore.type if network_storage else "",
-        chain=(disk.file_name, disk.parent_file) if disk.parent_file else (disk.file_name,),
+        chain=(disk.file_name, disk.parent_file, *disk.ancestors) if disk.parent_file else (disk.file_name,),
     )
 
 

@@ -7,7 +7,8 @@ tags, storage policies, clones or snapshots as operations. A method that is not 
 from __future__ import annotations
 
 from ingest.twin.vcenter.disturbances import Disturbance
+from ingest.twin.vcenter.methods.privileges import READ_ONLY
 from ingest.twin.vcenter.server import VCenterServer
 from ingest.twin.vcenter.settings import VCenterSettings
 
-__all__ = ["Disturbance", "VCenterServer", "VCenterSettings"]
+__all__ = ["READ_ONLY", "Disturbance", "VCenterServer", "VCenterSettings"]

@@ -15,11 +15,19 @@ _CACHED = frozenset({"config", "guest", "runtime", "summary"})
 class _Entry:
     vm: VM
     revision: int
+    state: str
     texts: dict[str, str] = field(default_factory=dict)
+
+    def fits(self, vm: VM, state: str) -> bool:
+        """True while nothing has changed."""
+        return self.vm is vm and self.revision == vm.revision and self.state == state
 
 
 class FragmentCache:
-    """Text per (VM, revision, path). Thread-safe; starts again when it has grown over `limit_bytes`."""
+    """Text per (VM, revision, state, path). Thread-safe; starts again when it has grown over `limit_bytes`.
+
+    `state` is what the text depends on apart from the VM.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -32,23 +40,23 @@ class FragmentCache:
         """True for paths worth keeping."""
         return path.partition(".")[0] in _CACHED
 
-    def get(self, vm: VM, path: str) -> str | None:
+    def get(self, vm: VM, state: str, path: str) -> str | None:
         """The text rendered for this state of the VM, None when there is none."""
         entry = self._entries.get(vm.moref)
-        if entry is None or entry.vm is not vm or entry.revision != vm.revision:
+        if entry is None or not entry.fits(vm, state):
             return None
         return entry.texts.get(path)
 
-    def put(self, vm: VM, path: str, text: str) -> None:
+    def put(self, vm: VM, state: str, path: str, text: str) -> None:
         """Keep a text for this state of the VM."""
         with self._lock:
             if self._bytes + len(text) > self._limit_bytes:
                 self._entries.clear()
                 self._bytes = 0
             entry = self._entries.get(vm.moref)
-            if entry is None or entry.vm is not vm or entry.revision != vm.revision:
+            if entry is None or not entry.fits(vm, state):
                 if entry is not None:
                     self._bytes -= sum(map(len, entry.texts.values()))
-                entry = self._entries[vm.moref] = _Entry(vm, vm.revision)
+                entry = self._entries[vm.moref] = _Entry(vm, vm.revision, state)
             entry.texts[path] = text
             self._bytes += len(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest.twin.vcenter import paths
-from ingest.twin.vcenter.faults import no_permission, object_gone
+from ingest.twin.vcenter.faults import no_permission, not_supported, object_gone
 from ingest.twin.vcenter.properties import INVENTORY
 from ingest.twin.vcenter.properties.entity import Builders
 from ingest.twin.vcenter.render import render_any
@@ -71,8 +71,7 @@ class Reader:
             real, builders, item = self._find(ref)
             if self._denied(ref, path.text):
                 raise no_permission(real)
-            builder = builders.get(path.steps[0].name)
-            return None if builder is None else paths.follow(builder(self.scene, item), path.steps)
+            return self._follow(real, builders, item, path)
 
     def text(self, ref: Ref, path: paths.Path) -> str:
         """The property as `<val>` element, '' when unset. Raises VimFault as `value` does."""
@@ -83,15 +82,27 @@ class Reader:
                 raise no_permission(real)
             kept = isinstance(item, VM) and cache.holds(path.text)
             if kept:
-                text = cache.get(item, path.text)
+                text = cache.get(item, self._state(item), path.text)
                 if text is not None:
                     return text
-            builder = builders.get(path.steps[0].name)
-            value = None if builder is None else paths.follow(builder(self.scene, item), path.steps)
-            text = render_any("val", value, path.slot)
+            text = render_any("val", self._follow(real, builders, item, path), path.slot)
             if kept:
-                cache.put(item, path.text, text)
+                cache.put(item, self._state(item), path.text, text)
             return text
+
+    def _follow(self, ref: Ref, builders: Builders, item: Any, path: paths.Path) -> Value:
+        first = path.steps[0].name
+        builder = builders.get(first)
+        if builder is not None:
+            return paths.follow(builder(self.scene, item), path.steps)
+        if not members(ref.kind)[first].optional:
+            # Every real server has it: nobody shall take what the twin lacks for an empty value.
+            raise not_supported(f"The twin does not have {ref.kind}.{first}.")
+        return None
+
+    def _state(self, vm: VM) -> str:
+        """What else a VM's properties depend on: whether its host answers."""
+        return self.service.world.connection_of(vm)
 
     def _denied(self, ref: Ref, path: str) -> bool:
         prefixes = self.service.settings.no_permission.get(ref.moref)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ingest.twin import world as w
 from ingest.twin.vcenter.fields import CustomFields
+from ingest.twin.vcenter.ports import Port, all_ports
 from ingest.twin.vcenter.values import Ref
 
 NETWORK_KINDS = {"standard": "Network", "dvs": "DistributedVirtualPortgroup", "opaque": "OpaqueNetwork"}
@@ -22,10 +23,26 @@ ROOT_FOLDER = "group-d1"
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The root resource pool of a cluster or standalone host."""
+    """A resource pool: the root pool of a cluster or standalone host (its `parent`), or one below."""
 
     moref: str
     compute: str
+    parent: str
+    name: str = "Resources"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPlace:
+    """A snapshot and the VM it is of."""
+
+    vm: w.VM
+    snapshot: w.Snapshot
+
+    @property
+    def moref(self) -> str:
+        """`snapshot-7` for the first of vm-7, `snapshot-7-2` for the second."""
+        first = self.vm.moref.replace("vm-", "snapshot-")
+        return first if self.snapshot.id == 1 else f"{first}-{self.snapshot.id}"
 
 
 class Scene:
@@ -60,6 +77,8 @@ class Scene:
             return "VmwareDistributedVirtualSwitch", switch
         if (datacenter := world.datacenters.get(moref)) is not None:
             return "Datacenter", datacenter
+        if moref.startswith("snapshot-") and (place := self.snapshots.get(moref)) is not None:
+            return "VirtualMachineSnapshot", place
         return None
 
     def ref(self, moref: str) -> Ref | None:
@@ -74,9 +93,26 @@ class Scene:
 
     @cached_property
     def pools(self) -> dict[str, Pool]:
-        """Root resource pools by managed object id."""
-        computes = self.world.computes.values()
-        return {item.resource_pool: Pool(item.resource_pool, item.moref) for item in computes}
+        """Resource pools by managed object id, the root pools first."""
+        computes, below = self.world.computes.values(), self.world.resource_pools.values()
+        found = {item.resource_pool: Pool(item.resource_pool, item.moref, item.moref) for item in computes}
+        return found | {item.moref: Pool(item.moref, item.compute, item.parent, item.name) for item in below}
+
+    @staticmethod
+    def snapshots_of(vm: w.VM) -> list[SnapshotPlace]:
+        """The snapshots of a VM, the current one last; one without details where the world has none."""
+        only = [w.Snapshot(1, "before upgrade", power_state=vm.power_state)] if vm.snapshot else []
+        return [SnapshotPlace(vm, item) for item in vm.snapshots or only]
+
+    @cached_property
+    def snapshots(self) -> dict[str, SnapshotPlace]:
+        """Every snapshot by managed object id."""
+        return {place.moref: place for vm in self.world.vms.values() for place in self.snapshots_of(vm)}
+
+    @cached_property
+    def ports(self) -> dict[str, list[Port]]:
+        """Distributed switch -> its ports."""
+        return all_ports(self)
 
     @cached_property
     def children(self) -> dict[str, list[str]]:
@@ -106,9 +142,11 @@ class Scene:
         return found
 
     @cached_property
-    def vapps_of_pool(self) -> dict[str, list[str]]:
-        """Resource pool or vApp -> the vApps directly in it."""
+    def pools_of(self) -> dict[str, list[str]]:
+        """Resource pool or vApp -> the resource pools and vApps directly in it."""
         found: dict[str, list[str]] = defaultdict(list)
+        for moref, pool in self.world.resource_pools.items():
+            found[pool.parent].append(moref)
         for moref, vapp in self.world.vapps.items():
             found[vapp.parent].append(moref)
         return found
@@ -158,6 +196,33 @@ class Scene:
         for moref, host in self.world.hosts.items():
             found[self.world.computes[host.compute].datacenter].append(moref)
         return found
+
+    @cached_property
+    def datastores_of_host(self) -> dict[str, list[str]]:
+        """Host -> the datastores it mounts."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for moref in self.world.datastores:
+            for host in self.hosts_of_datastore(moref):
+                found[host].append(moref)
+        return found
+
+    @cached_property
+    def _datastores_by_name(self) -> dict[tuple[str, str], str]:
+        return {(item.datacenter, item.name): moref for moref, item in self.world.datastores.items()}
+
+    def datacenter_of(self, vm: w.VM) -> str:
+        """The datacenter of a VM's host, '' for a VM without host."""
+        host = self.world.hosts.get(vm.host)
+        return self.world.computes[host.compute].datacenter if host else ""
+
+    def datastore_of_file(self, vm: w.VM, path: str) -> str:
+        """The datastore that a path such as `[gold] a/b.vmdk` names for this VM, '' when there is none."""
+        return self._datastores_by_name.get((self.datacenter_of(vm), path.partition("] ")[0].removeprefix("[")), "")
+
+    def hosts_of_datastore(self, moref: str) -> list[str]:
+        """The hosts that mount a datastore."""
+        datastore = self.world.datastores[moref]
+        return datastore.hosts or self.hosts_of_datacenter[datastore.datacenter]
 
     @cached_property
     def datastores_of_datacenter(self) -> dict[str, list[str]]:

@@ -11,14 +11,15 @@ from typing import Any
 from ingest.twin.vcenter.cache import FragmentCache
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.disturbances import Disturbances
-from ingest.twin.vcenter.faults import VimFault, method_not_found, not_authenticated
+from ingest.twin.vcenter.faults import VimFault, method_not_found, no_permission, not_authenticated
 from ingest.twin.vcenter.fields import CustomFields
 from ingest.twin.vcenter.methods import METHODS
+from ingest.twin.vcenter.methods.privileges import PRIVILEGES
 from ingest.twin.vcenter.parse import Request, parse_request
 from ingest.twin.vcenter.reader import Reader
 from ingest.twin.vcenter.render import escape, inner, render
 from ingest.twin.vcenter.schema import api_versions
-from ingest.twin.vcenter.sessions import Sessions
+from ingest.twin.vcenter.sessions import Session, Sessions
 from ingest.twin.vcenter.settings import VCenterSettings
 from ingest.twin.vcenter.tasks import Tasks
 from ingest.twin.vcenter.timeline import Timeline
@@ -73,12 +74,14 @@ class Service:
     def answer(self, body: bytes, secret: str, address: str, agent: str) -> Answer:
         """Answer one request. `secret` is the session cookie's value, '' without one."""
         method = "?"
+        session = None
         try:
             request = parse_request(body)
             method = request.method
             with self._count_lock:
                 self.calls[method] += 1
-            call = self._call(request, secret, address, agent)
+            session = self.sessions.use(secret) if secret else None
+            call = self._call(request, session, address, agent)
             text = self._result(call)
         except VimFault as fault:
             log.debug("%s: %s", method, fault)
@@ -86,11 +89,13 @@ class Service:
         except Exception:  # a mistake of ours must reach the client as a fault, and the log with its place
             log.exception("%s failed", method)
             return Answer(500, _fault(VimFault("SystemError", "The twin failed.", reason="see its log")), method)
+        finally:
+            if session is not None:
+                self.sessions.done(session)
         opened = call.opened
         return Answer(200, f"{_HEAD}{text}{_TAIL}", method, opened.id if opened else None)
 
-    def _call(self, request: Request, secret: str, address: str, agent: str) -> Call:
-        session = self.sessions.use(secret) if secret else None
+    def _call(self, request: Request, session: Session | None, address: str, agent: str) -> Call:
         if session is None and not _anonymous(request):
             raise not_authenticated(request.this)
         reader = Reader(self, session)
@@ -101,7 +106,10 @@ class Service:
         handler = METHODS.get(request.method)
         if handler is None:
             raise method_not_found(request.this, request.method)
-        call.reader.resolve(request.this)
+        target = call.reader.resolve(request.this)
+        privilege = PRIVILEGES.get(request.method)
+        if privilege is not None and self._lacks(privilege, target):
+            raise no_permission(target, privilege)
         value = handler(call)
         if isinstance(value, Raw):
             text = value.text
@@ -111,6 +119,10 @@ class Service:
             text = render("returnval", value, request.result)
         name = f"{request.method}Response"
         return f'<{name} xmlns="urn:vim25">{text}</{name}>'
+
+    def _lacks(self, privilege: str, target: Ref) -> bool:
+        settings = self.settings
+        return privilege in settings.no_privilege or "" in settings.no_permission.get(target.moref, ())
 
 
 def _anonymous(request: Request) -> bool:

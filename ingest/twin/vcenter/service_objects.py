@@ -134,7 +134,8 @@ def _session_object(reader: Reader, ref: Ref) -> tuple[Ref, Builders, Any] | Non
     if isinstance(view, ContainerView):
         return view.ref, _CONTAINER_VIEW, view
     if view is not None:
-        return view.ref, {"view": lambda scene, item: members_of(scene, item)}, view
+        # Not only entities: clients wait for many tasks through a view of them.
+        return view.ref, {"view": lambda _scene, item: [one for one in item.members if reader.exists(one)]}, view
     if ref.moref in session.collectors:
         collector = Ref("PropertyCollector", ref.moref)
         return collector, {"filter": lambda _scene, _item: _filters(reader, collector)}, collector

@@ -57,6 +57,7 @@ class Session:
     used_s: float
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     calls: int = 0
+    running: int = 0
     closed: bool = False
     views: dict[str, ContainerView | ListView] = field(default_factory=dict)
     collectors: dict[str, Collector] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class Sessions:
         return session
 
     def use(self, secret: str) -> Session | None:
-        """The session of a cookie, counted as used; None when there is none or its time is up."""
+        """The session of a cookie, counted as used until `done`; None when there is none or its time is up."""
         with self._lock:
             session = self._open.get(secret)
             if session is None:
@@ -112,12 +113,20 @@ class Sessions:
                 self._drop(session)
                 return None
             session.calls += 1
+            session.running += 1
             session.used_s = self._clock.monotonic()
             session.active_at = self._clock.moment()
             return session
 
+    def done(self, session: Session) -> None:
+        """A call of the session has been answered; idleness counts from here."""
+        with self._lock:
+            session.running -= 1
+            session.used_s = self._clock.monotonic()
+
     def _expired(self, session: Session) -> bool:
-        idle = self._clock.monotonic() - session.used_s > self._settings.session_idle_s
+        # A session that waits for updates is not idle.
+        idle = not session.running and self._clock.monotonic() - session.used_s > self._settings.session_idle_s
         worn = 0 < self._settings.session_calls <= session.calls
         return idle or worn
 

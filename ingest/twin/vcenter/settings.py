@@ -16,7 +16,8 @@ class VCenterSettings:
     many calls, 0 for never. `task_s`: how long a power task runs. `guest_shutdown_s`: how long a guest takes to shut
     down; `deaf_guests` (managed object ids) accept the request and never do. `power_faults`: whether a wrong power
     state makes the task fail (as a vCenter does) or the call. `compress_from_bytes`: smaller answers are never gzipped.
-    `no_permission`: managed object id -> property path prefixes that are refused ("" for the whole object).
+    `no_permission`: managed object id -> property path prefixes that are refused ("" for the whole object, its methods
+    included). `no_privilege`: privileges the account lacks, see `READ_ONLY`.
     `cache_bytes`: rendered VM properties kept at most; beyond that the cache starts again.
     """
 
@@ -29,4 +30,5 @@ class VCenterSettings:
     power_faults: Literal["task", "call"] = "task"
     compress_from_bytes: int = 4096
     no_permission: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    no_privilege: frozenset[str] = frozenset()
     cache_bytes: int = 160 << 20

@@ -14,7 +14,7 @@ from typing import Any
 from ingest.twin import world as w
 from ingest.twin.vcenter.scene import ROOT_FOLDER, Pool, Scene
 from ingest.twin.vcenter.schema import is_a
-from ingest.twin.vcenter.sessions import ContainerView, ListView
+from ingest.twin.vcenter.sessions import ContainerView
 from ingest.twin.vcenter.values import Ref, Value
 
 CONTAINERS = frozenset({
@@ -23,10 +23,8 @@ CONTAINERS = frozenset({
 })  # fmt: skip
 
 
-def members_of(scene: Scene, view: ContainerView | ListView) -> list[Value]:
+def members_of(scene: Scene, view: ContainerView) -> list[Value]:
     """The view's members now, each once."""
-    if isinstance(view, ListView):
-        return [ref for ref in view.members if scene.locate(ref.moref) is not None]
     if view.container.moref == ROOT_FOLDER and view.recursive:
         below: Iterator[str] = _everything(scene)
     elif view.recursive:
@@ -70,7 +68,7 @@ def _children(scene: Scene, moref: str) -> list[str]:
     if isinstance(item, w.Compute):
         return [*scene.hosts_of_compute[moref], item.resource_pool]
     if isinstance(item, Pool | w.VApp):
-        return [*scene.vapps_of_pool[moref], *scene.vms_of[moref]]
+        return [*scene.pools_of[moref], *scene.vms_of[moref]]
     if isinstance(item, w.Host):
         return scene.vms_of[moref]
     return []

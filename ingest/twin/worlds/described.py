@@ -229,6 +229,7 @@ class _Described:
         except ValueError as error:
             raise self.wrong(str(error), path, "use another controller, or fewer disks") from None
         made.mode, made.sharing = entry.mode, entry.sharing
+        made.shared_bus, made.rdm_mode = entry.shared_bus, entry.rdm_mode
 
     def _nic(self, vm: VM, entry: NicEntry, site: Site, path: Path) -> None:
         networks = self._networks(site)
@@ -240,6 +241,8 @@ class _Described:
     def _unique_in_folders(self) -> None:
         seen: set[tuple[str, str]] = set()
         for vm in self.world.vms.values():
+            if vm.ft_role == 2:
+                continue  # the secondary of a pair stands beside its primary, under the same name
             if vm.folder and (vm.folder, vm.name) in seen:
                 where = next((i for i, entry in enumerate(self.description.vms) if entry.name == vm.name), None)
                 path: Path = ("vms",) if where is None else ("vms", where, "name")

@@ -117,6 +117,8 @@ class DiskEntry(Section):
     datastore: Name | None = None
     mode: str = "persistent"
     sharing: str = "sharingNone"
+    shared_bus: Literal["noSharing", "virtualSharing", "physicalSharing"] = "noSharing"
+    rdm_mode: Literal["physicalMode", "virtualMode"] = "physicalMode"
 
 
 class NicEntry(Section):

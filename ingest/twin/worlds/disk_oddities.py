@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.twin.world import VM, Controller
+from ingest.twin.world import VM, Controller, Datastore, Snapshot
 from ingest.twin.worlds.oddity import Setting, oddity
 
 
@@ -22,6 +22,18 @@ def snapshot(vm: VM, setting: Setting) -> None:
     for disk in vm.disks:
         disk.parent_file = disk.file_name
         disk.file_name = disk.file_name.removesuffix(".vmdk") + "-000001.vmdk"
+
+
+@oddity
+def snapshot_chain(vm: VM, setting: Setting) -> None:
+    """A second snapshot on the first: every disk is a chain of three files."""
+    vm.snapshot = True
+    vm.snapshots = [Snapshot(1, "before upgrade"), Snapshot(2, "after upgrade", parent=1, quiesced=True)]
+    for disk in vm.disks:
+        base = disk.file_name.removesuffix(".vmdk")
+        disk.file_name, disk.parent_file, disk.ancestors = (
+            f"{base}-000002.vmdk", f"{base}-000001.vmdk", (disk.file_name,)
+        )  # fmt: skip
 
 
 @oddity
@@ -45,6 +57,20 @@ def rdm_disk(vm: VM, setting: Setting) -> None:
     """A raw device mapping next to the root disk: CloudStack leaves it out of its listing."""
     datastore = setting.parts.world.datastores[vm.disks[0].datastore]
     setting.parts.disk(vm, datastore, 200, vm.disks[0].controller, backing="rdm")
+
+
+@oddity
+def virtual_rdm_disk(vm: VM, setting: Setting) -> None:
+    """A raw device mapping that behaves as a file, so that it can be part of snapshots."""
+    rdm_disk(vm, setting)
+    vm.disks[-1].rdm_mode = "virtualMode"
+
+
+@oddity
+def sesparse_disk(vm: VM, setting: Setting) -> None:
+    """A data disk in the space-efficient sparse format, as virtual desktops have."""
+    datastore = setting.parts.world.datastores[vm.disks[0].datastore]
+    setting.parts.disk(vm, datastore, 20, vm.disks[0].controller, backing="seflat")
 
 
 @oddity
@@ -73,6 +99,40 @@ def multi_writer_disk(vm: VM, setting: Setting) -> None:
     """A disk several VMs write to."""
     datastore = setting.parts.world.datastores[vm.disks[0].datastore]
     setting.parts.disk(vm, datastore, 100, vm.disks[0].controller).sharing = "sharingMultiWriter"
+
+
+@oddity
+def shared_bus_disk(vm: VM, setting: Setting) -> None:
+    """A data disk on a SCSI controller that VMs of other hosts may share: a member of a failover cluster."""
+    for disk in vm.disks:
+        disk.shared_bus = "physicalSharing"
+
+
+@oddity
+def storage_pod_disk(vm: VM, setting: Setting) -> None:
+    """The datastore of its first disk is a member of a datastore cluster."""
+    datastore = setting.parts.world.datastores[vm.disks[0].datastore]
+    parent = setting.site.datacenter.datastore_folder
+    datastore.parent = setting.parts.folder(
+        f"{setting.cluster.compute.name}-pod", parent, datastore.datacenter, "group-p"
+    )
+
+
+@oddity
+def vsan_disk(vm: VM, setting: Setting) -> None:
+    """All disks on the vSAN of its cluster."""
+    world, cluster = setting.parts.world, setting.cluster
+    name = f"{cluster.compute.name}-vsan"
+    store = next((item for item in world.datastores.values() if item.name == name), None)
+    if store is None:
+        place = setting.site.datacenter
+        store = Datastore(setting.parts.moref("datastore-"), name, place.moref, place.datastore_folder, "vsan")
+        store.hosts = [host.moref for host in cluster.hosts]
+        store.url = f"ds:///vmfs/volumes/vsan:{setting.parts.uuid()}/"
+        world.datastores[store.moref] = store
+    for disk in vm.disks:
+        disk.datastore = store.moref
+        disk.file_name = f"[{store.name}] {disk.file_name.partition('] ')[2]}"
 
 
 @oddity

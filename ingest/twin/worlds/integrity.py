@@ -19,6 +19,7 @@ VSPHERE = (
     ("folders", "datacenter", ("datacenters",)),
     ("computes", "datacenter", ("datacenters",)),
     ("computes", "parent", ("folders",)),
+    ("resource_pools", "compute", ("computes",)),
     ("vapps", "folder", ("folders",)),
     ("vapps", "compute", ("computes",)),
     ("hosts", "compute", ("computes",)),
@@ -33,6 +34,7 @@ VSPHERE = (
     ("vms", "folder", ("folders",)),
     ("vms", "vapp", ("vapps",)),
     ("vms", "host", ("hosts",)),
+    ("vms", "ft_partner", ("vms",)),
 )
 CLOUD = (
     ("pods", "zoneid", ("zones",)),
@@ -92,12 +94,22 @@ def _references(
 
 def _across(world: World) -> Iterator[tuple[Path, str]]:
     """References of lists, and those from CloudStack to vSphere."""
+    pools = {compute.resource_pool for compute in world.computes.values()} | {*world.resource_pools, *world.vapps}
+    for kind in ("resource_pools", "vapps"):
+        for moref, pool in getattr(world, kind).items():
+            yield from _one(pool.parent, pools, "resource pools", (kind, moref, "parent"))
+    for moref, datastore in world.datastores.items():
+        for index, host_moref in enumerate(datastore.hosts):
+            yield from _one(host_moref, world.hosts, "hosts", ("datastores", moref, "hosts", index))
     for moref, vm in world.vms.items():
         here: Path = ("vms", moref)
+        yield from _one(vm.resource_pool, pools, "resource pools", (*here, "resource_pool"))
         if not vm.folder and not vm.vapp:
             yield (*here, "folder"), "a VM is in a folder or in a vApp"
         for index, nic in enumerate(vm.nics):
-            yield from _one(nic.network, world.networks, "networks", (*here, "nics", index, "network"))
+            if not nic.switch:  # a card that names its switch may keep the key of a port group that is gone
+                yield from _one(nic.network, world.networks, "networks", (*here, "nics", index, "network"))
+            yield from _one(nic.switch, world.switches, "switches", (*here, "nics", index, "switch"))
         for index, disk in enumerate(vm.disks):
             yield from _one(disk.datastore, world.datastores, "datastores", (*here, "disks", index, "datastore"))
     cloud = world.cloud

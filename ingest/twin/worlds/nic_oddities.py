@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingest.model.inventory import Vlan
-from ingest.twin.world import VM
+from ingest.twin.world import VM, Network
 from ingest.twin.worlds.oddity import Setting, oddity, switch_off
 
 
@@ -122,3 +122,60 @@ def drifting_portgroup_nic(vm: VM, setting: Setting) -> None:
     if "drifting" not in setting.site.special:
         raise ValueError("drifting_portgroup_nic needs a rate above 0 in the shape, which makes the port group")
     _first_nic_to(vm, setting, "drifting")
+
+
+@oddity
+def unbacked_nic(vm: VM, setting: Setting) -> None:
+    """A card that is plugged into nothing at all."""
+    nic = vm.nics[0]
+    nic.network, nic.backing, nic.device_name, nic.port_key, nic.port_vlan, nic.ips = "", "none", "", "", None, ()
+
+
+@oddity
+def legacy_nic(vm: VM, setting: Setting) -> None:
+    """A backing from before port groups, by the name of a host's network."""
+    unbacked_nic(vm, setting)
+    vm.nics[0].backing, vm.nics[0].device_name = "legacy", "vmnet0"
+
+
+@oddity
+def deleted_portgroup_nic(vm: VM, setting: Setting) -> None:
+    """Its distributed port group was removed: the card keeps the group's key, which nothing has any more."""
+    standalone_port_nic(vm, setting)
+    vm.nics[0].network = setting.parts.moref("dvportgroup-")
+
+
+@oddity
+def standalone_port_nic(vm: VM, setting: Setting) -> None:
+    """On a port of the switch that belongs to no group."""
+    _first_nic_to(vm, setting, "native")
+    nic = vm.nics[0]
+    nic.switch = setting.site.special["native"].switch
+    nic.network, nic.ips = "", ()
+
+
+@oddity
+def sriov_nic(vm: VM, setting: Setting) -> None:
+    """A slice of a physical card of its host."""
+    for nic in vm.nics:
+        nic.card = "VirtualSriovEthernetCard"
+
+
+@oddity
+def nsx_portgroup_nic(vm: VM, setting: Setting) -> None:
+    """On an NSX segment that is a distributed port group: its VLAN 0 means nothing."""
+    if "nsx_portgroup" not in setting.site.special:
+        native = setting.site.special["native"]
+        moref = setting.parts.moref("dvportgroup-")
+        made = Network(moref, "nsx-web-segment", "dvs", native.datacenter, native.parent, native.switch, Vlan("none"))
+        made.nsx_segment = "/infra/segments/nsx-web-segment"
+        setting.parts.world.networks[moref] = setting.site.special["nsx_portgroup"] = made
+        setting.site.vlans[moref] = Vlan("none")
+    _first_nic_to(vm, setting, "nsx_portgroup")
+
+
+@oddity
+def ipv6_only_nic(vm: VM, setting: Setting) -> None:
+    """The guest reports addresses, none of them IPv4."""
+    for index, nic in enumerate(vm.nics):
+        nic.ips = (f"fd00:{index:x}::{vm.cpus:x}",) if nic.ips else ()

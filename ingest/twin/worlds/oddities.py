@@ -24,6 +24,9 @@ PLATFORM_ONLY = frozenset(
         "shared_network_nic",
         "missing_network_nic",
         "drifting_portgroup_nic",
+        "standalone_port_nic",
+        "deleted_portgroup_nic",
+        "nsx_portgroup_nic",
     }
 )
 """Oddities on networks that belong to the first tenant, so the VM must as well."""

@@ -32,6 +32,11 @@ class Rates:
     inaccessible: float = 0.0
     encrypted: float = 0.0
     passthrough: float = 0.0
+    vgpu: float = 0.0
+    usb_device: float = 0.0
+    iso_attached: float = 0.0
+    nested_vapp: float = 0.0
+    fault_tolerant_secondary: float = 0.0
     # size and guest
     cpu_reservation: float = 0.0
     odd_size: float = 0.0  # fits no fixed offering
@@ -46,6 +51,12 @@ class Rates:
     mixed_disk_controllers: float = 0.0
     multi_writer_disk: float = 0.0
     independent_disk: float = 0.0
+    snapshot_chain: float = 0.0  # two snapshots, each disk a chain of three files
+    sesparse_disk: float = 0.0
+    virtual_rdm_disk: float = 0.0
+    shared_bus_disk: float = 0.0
+    storage_pod_disk: float = 0.0  # its datastore is in a datastore cluster
+    vsan_disk: float = 0.0
     no_disk: float = 0.0
     disk_without_pool: float = 0.0  # on a datastore CloudStack does not know
     disk_on_trap: float = 0.0  # on a datastore whose name is part of another's, needs Shape.datastore_traps
@@ -64,6 +75,13 @@ class Rates:
     shared_network_nic: float = 0.0  # on CloudStack's Shared network, which wants an address
     missing_network_nic: float = 0.0  # a VLAN CloudStack has no network for
     drifting_portgroup_nic: float = 0.0  # one name, another VLAN on another host
+    unbacked_nic: float = 0.0
+    legacy_nic: float = 0.0
+    deleted_portgroup_nic: float = 0.0  # its distributed port group is gone
+    standalone_port_nic: float = 0.0  # on a port of a switch that is in no group
+    sriov_nic: float = 0.0
+    nsx_portgroup_nic: float = 0.0  # on an NSX segment that is a distributed port group
+    ipv6_only_nic: float = 0.0
 
     def __post_init__(self) -> None:
         rates = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -164,6 +182,6 @@ REALISTIC = Shape(
     tools_ok=0.45,
     several_ips=0.1,
 )
-"""What production vCenters look like, oddities included."""
+"""What production vCenters look like, oddities included. The rates it does not name are of shapes rare in the field."""
 
 SHAPES = {"clean": CLEAN, "realistic": REALISTIC}

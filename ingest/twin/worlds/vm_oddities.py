@@ -58,6 +58,19 @@ def in_vapp(vm: VM, setting: Setting) -> None:
 
 
 @oddity
+def nested_vapp(vm: VM, setting: Setting) -> None:
+    """A member of a vApp that is in another vApp, and so in no folder either."""
+    in_vapp(vm, setting)
+    outer = vm.vapp
+    vapps = setting.parts.world.vapps
+    inner = next((vapp.moref for vapp in vapps.values() if vapp.parent == outer), "")
+    if not inner:
+        inner = setting.parts.moref("resgroup-v")
+        vapps[inner] = VApp(inner, f"{vapps[outer].name}-db", outer, "", setting.cluster.compute.moref)
+    vm.vapp = vm.resource_pool = inner
+
+
+@oddity
 def standalone_host(vm: VM, setting: Setting) -> None:
     """On a host outside every cluster, with its local datastore; CloudStack never sees that host."""
     host, datastore = setting.site.standalone[0]
@@ -72,6 +85,18 @@ def standalone_host(vm: VM, setting: Setting) -> None:
 def fault_tolerant(vm: VM, setting: Setting) -> None:
     """The primary of a fault tolerant pair."""
     vm.ft_role = 1
+
+
+@oddity
+def fault_tolerant_secondary(vm: VM, setting: Setting) -> None:
+    """The shadow of another VM, which this makes a primary: same name and instance UUID's pair, own moref."""
+    for other in setting.parts.world.vms.values():
+        ordinary = other.folder and not other.template and not other.managed_by and not other.ft_partner
+        if other is not vm and ordinary and setting.parts.world.compute_of(other) is setting.cluster.compute:
+            vm.name, vm.folder, vm.ft_role, vm.ft_partner = other.name, other.folder, 2, other.moref
+            other.ft_role, other.ft_partner = 1, vm.moref
+            return
+    raise ValueError("a fault tolerant pair needs a second VM in the cluster")
 
 
 @oddity
@@ -131,6 +156,25 @@ def encrypted(vm: VM, setting: Setting) -> None:
 def passthrough(vm: VM, setting: Setting) -> None:
     """Owns a PCI device of its host."""
     vm.extra_devices.append("VirtualPCIPassthrough")
+
+
+@oddity
+def vgpu(vm: VM, setting: Setting) -> None:
+    """A slice of a graphics card of its host."""
+    vm.vgpus.append("grid_t4-4q")
+
+
+@oddity
+def usb_device(vm: VM, setting: Setting) -> None:
+    """A USB device of its host, such as a licence dongle."""
+    vm.extra_devices += ["VirtualUSBXHCIController", "VirtualUSB"]
+
+
+@oddity
+def iso_attached(vm: VM, setting: Setting) -> None:
+    """An ISO of its first disk's datastore in the drive."""
+    datastore = setting.parts.world.datastores[vm.disks[0].datastore].name
+    vm.iso = f"[{datastore}] iso/installer.iso"
 
 
 @oddity

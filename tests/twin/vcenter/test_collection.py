@@ -79,6 +79,17 @@ def test_pages_show_the_state_at_the_time_they_are_asked_for(si: Any, world: Wor
     assert second.token is None
 
 
+def test_a_page_of_objects_that_are_all_gone_is_empty_and_the_last(si: Any, world: World) -> None:
+    content = si.RetrieveContent()
+    view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+    spec = spec_for(view, vim.VirtualMachine, ["name"])
+    first = content.propertyCollector.RetrievePropertiesEx([spec], query.RetrieveOptions(maxObjects=8))
+    with world.lock:
+        del world.vms["vm-108"]
+    second = content.propertyCollector.ContinueRetrievePropertiesEx(first.token)
+    assert (second.objects, second.token) == ([], None)
+
+
 def test_a_token_works_once_and_can_be_cancelled(si: Any) -> None:
     content = si.RetrieveContent()
     view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)

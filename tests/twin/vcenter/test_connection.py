@@ -19,7 +19,7 @@ from ingest.twin.certificate import TwinCertificate
 from ingest.twin.vcenter import VCenterServer, VCenterSettings
 from ingest.twin.world import World
 
-from .conftest import connect, machine
+from .conftest import connect, machine, spec_for
 
 ENVELOPE = (
     '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">'
@@ -114,6 +114,26 @@ def test_after_logout_the_session_is_gone(server: VCenterServer) -> None:
     stub.DropConnections()
 
 
+def test_with_the_session_go_its_views_filters_and_tokens(server: VCenterServer) -> None:
+    query = vmodl.query.PropertyCollector
+    instance = connect(server)
+    content = instance.RetrieveContent()
+    view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+    spec = spec_for(view, vim.VirtualMachine, ["name"])
+    page = content.propertyCollector.RetrievePropertiesEx([spec], query.RetrieveOptions(maxObjects=1))
+    made = content.propertyCollector.CreateFilter(spec, True)
+    own = content.propertyCollector.CreatePropertyCollector()
+    content.sessionManager.Logout()
+    content.sessionManager.Login(server.world.vcenter_user, server.world.vcenter_password, None)
+    assert content.propertyCollector.filter == []
+    for gone in (lambda: view.view, made.Destroy, own.Destroy, lambda: own.CheckForUpdates("")):
+        with pytest.raises(vmodl.fault.ManagedObjectNotFound):
+            gone()
+    with pytest.raises(vmodl.fault.InvalidArgument, match="token"):
+        content.propertyCollector.ContinueRetrievePropertiesEx(page.token)
+    Disconnect(instance)
+
+
 def test_a_session_ends_when_all_are_ended(server: VCenterServer, si: Any) -> None:
     server.end_sessions()
     with pytest.raises(vim.fault.NotAuthenticated):
@@ -136,6 +156,17 @@ def test_a_session_expires_after_calls_or_idleness(
         time.sleep(pause_s)
         with pytest.raises(vim.fault.NotAuthenticated):
             call_often(instance)
+        instance._stub.DropConnections()
+
+
+def test_a_session_that_waits_for_updates_is_not_idle(world: World, certificate: TwinCertificate) -> None:
+    query = vmodl.query.PropertyCollector
+    world.clock.run_at(1000)  # the wait takes 0.3 s
+    with VCenterServer(world, settings=VCenterSettings(session_idle_s=100.0), certificate=certificate) as server:
+        instance = connect(server)
+        collector = instance.content.propertyCollector
+        assert collector.WaitForUpdatesEx("", query.WaitOptions(maxWaitSeconds=300)) is None
+        assert instance.CurrentTime() is not None
         instance._stub.DropConnections()
 
 

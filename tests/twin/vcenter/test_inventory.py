@@ -6,6 +6,8 @@ from typing import Any
 
 from pyVmomi import vim
 
+from ingest.twin.world import Network, ResourcePool, World
+
 from .conftest import SWITCH_UUID, read_all
 
 spec = vim.dvs.VmwareDistributedVirtualSwitch
@@ -97,6 +99,58 @@ def test_datastores_of_several_types(si: Any) -> None:
     pod = rows["datastore-13"]["parent"]
     assert isinstance(pod, vim.StoragePod)
     assert pod.summary.capacity == rows["datastore-13"]["summary"].capacity
+
+
+def test_a_datastore_may_be_on_one_host_only_or_lost(si: Any, world: World) -> None:
+    with world.lock:
+        world.datastores["datastore-12"].hosts = ["host-33"]
+        world.datastores["datastore-14"].accessible = False
+        world.datastores["datastore-14"].maintenance_mode = "inMaintenance"
+        world.datastores["datastore-13"].type = "PMEM"
+        world.datastores["datastore-11"].type = "VVOL"
+    rows, _ = read_all(si, vim.Datastore, ["summary", "host", "info"])
+    local, lost = rows["datastore-12"], rows["datastore-14"]
+    assert (local["summary"].multipleHostAccess, [item.key._moId for item in local["host"]]) == (False, ["host-33"])
+    assert (lost["summary"].accessible, lost["summary"].maintenanceMode) == (False, "inMaintenance")
+    assert {item.mountInfo.accessible for item in lost["host"]} == {False}
+    assert rows["datastore-11"]["summary"].multipleHostAccess is True
+    for moref, kind in (("datastore-13", "PMemDatastoreInfo"), ("datastore-11", "VvolDatastoreInfo")):
+        assert type(rows[moref]["info"]).__name__.endswith(kind)
+    for host, expected in (("host-31", False), ("host-33", True)):
+        mounted = [item._moId for item in vim.HostSystem(host, si._stub).datastore]
+        assert ("datastore-12" in mounted, "datastore-11" in mounted) == (expected, True)
+    mounted = [item._moId for item in vim.ClusterComputeResource("domain-c8", si._stub).datastore]
+    assert mounted == ["datastore-11", "datastore-13", "datastore-14"]
+
+
+def test_a_network_no_host_has_is_not_accessible(si: Any, world: World) -> None:
+    with world.lock:
+        world.networks["network-29"] = Network("network-29", "none", "standard", "datacenter-3", "group-n7")
+    rows, _ = read_all(si, vim.Network, ["summary", "host"])
+    assert {moref for moref, row in rows.items() if not row["summary"].accessible} == {"network-29"}
+    assert rows["network-29"]["host"] == []
+
+
+def test_resource_pools_form_a_tree(si: Any, world: World) -> None:
+    with world.lock:
+        world.resource_pools["resgroup-91"] = ResourcePool("resgroup-91", "gold", "resgroup-9", "domain-c8")
+        world.resource_pools["resgroup-92"] = ResourcePool("resgroup-92", "inner", "resgroup-91", "domain-c8")
+        world.vms["vm-101"].resource_pool = "resgroup-92"
+    rows, _ = read_all(si, vim.ResourcePool, ["name", "parent", "owner", "vm", "resourcePool"])
+    assert {moref: (row["name"], row["parent"]._moId, row["owner"]._moId) for moref, row in rows.items()} == {
+        "resgroup-9": ("Resources", "domain-c8", "domain-c8"),
+        "resgroup-90": ("Resources", "domain-s80", "domain-s80"),
+        "resgroup-91": ("gold", "resgroup-9", "domain-c8"),
+        "resgroup-92": ("inner", "resgroup-91", "domain-c8"),
+        "resgroup-v50": ("shop", "resgroup-9", "domain-c8"),
+    }
+    assert [item._moId for item in rows["resgroup-92"]["vm"]] == ["vm-101"]
+    assert [item._moId for item in rows["resgroup-9"]["resourcePool"]] == ["resgroup-91", "resgroup-v50"]
+    view = si.content.viewManager.CreateContainerView(
+        vim.ResourcePool("resgroup-91", si._stub), [vim.VirtualMachine], True
+    )
+    assert [vm._moId for vm in view.view] == ["vm-101"]
+    assert si.content.searchIndex.FindByInventoryPath("DC/host/C1/Resources/gold/inner")._moId == "resgroup-92"
 
 
 def test_the_tree_from_the_root(si: Any) -> None:

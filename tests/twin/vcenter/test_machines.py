@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from ingest.twin.world import World
 
@@ -32,7 +32,7 @@ def test_every_kind_of_card_and_backing(si: Any) -> None:
     assert isinstance(distributed, device.VirtualEthernetCard.DistributedVirtualPortBackingInfo)
     port = distributed.port
     assert (port.switchUuid, port.portgroupKey, port.portKey) == (SWITCH_UUID, "dvportgroup-62", "5")
-    assert cards[4004].backing.port.portKey is None
+    assert cards[4004].backing.port.portKey == "h-1004004"
     opaque = cards[4005].backing
     assert isinstance(opaque, device.VirtualEthernetCard.OpaqueNetworkBackingInfo)
     assert (opaque.opaqueNetworkId, opaque.opaqueNetworkType) == ("11111111-aaaa", "nsx.LogicalSwitch")
@@ -73,6 +73,9 @@ def test_every_kind_of_disk_and_controller(si: Any) -> None:
     assert (first.diskObjectId, first.capacityInBytes, first.capacityInKB) == ("100-2000", 40 * GIB, 40 << 20)
     assert (first.backing.fileName, first.backing.datastore._moId) == ("[gold] vm100/disk2000.vmdk", "datastore-11")
     assert (first.backing.diskMode, first.backing.sharing) == ("persistent", "sharingMultiWriter")
+    assert (first.backing.thinProvisioned, first.backing.eagerlyScrub) == (False, True)
+    assert (disks[2003].backing.thinProvisioned, disks[2003].backing.eagerlyScrub) == (True, None)
+    assert disks[2001].backing.compatibilityMode == "physicalMode"
     assert disks[2001].backing.diskMode == "independent_persistent"
     assert disks[2003].backing.parent.fileName == "[gold] base/base.vmdk"
     assert first.backing.parent is None
@@ -135,6 +138,17 @@ def test_custom_fields_are_numbered_and_named(si: Any) -> None:
     names = {field.key: field.name for field in vm.availableField}
     assert {names[item.key]: item.value for item in vm.customValue} == {"owner": "shop", "cost": "17"}
     assert {field.name for field in si.content.customFieldsManager.field} == {"owner", "cost"}
+    assert vm.runtime.host.availableField == []  # they are fields of VMs
+    assert {field.managedObjectType for field in vm.availableField} == {vim.VirtualMachine}
+
+
+def test_a_field_made_later_gets_the_next_number(si: Any, world: World) -> None:
+    with world.lock:
+        world.vms["vm-101"].custom_fields["cloud.vm.internal.name"] = "i-2-5-VM"
+        world.touch(world.vms["vm-101"])
+    (value,) = machine(si, 101).customValue
+    names = {field.key: field.name for field in machine(si, 101).availableField}
+    assert (names[value.key], value.value, value.key) == ("cloud.vm.internal.name", "i-2-5-VM", 103)
 
 
 def test_states_and_warnings(si: Any) -> None:
@@ -143,11 +157,79 @@ def test_states_and_warnings(si: Any) -> None:
     assert vm.runtime.faultToleranceState == "running"
     assert machine(si, 108).runtime.question.text == "Moved or copied?"
     assert machine(si, 101).runtime.question is None
-    assert list(machine(si, 100).disabledMethod) == ["ShutdownGuest"]
+    assert "ShutdownGuest" in machine(si, 100).disabledMethod
     snapshot = machine(si, 100).snapshot
     assert snapshot.currentSnapshot == snapshot.rootSnapshotList[0].snapshot
     assert machine(si, 101).snapshot is None
     assert machine(si, 103).config is None
+
+
+@pytest.mark.parametrize(
+    ("number", "disabled", "enabled"),
+    [
+        (105, {"PowerOnVM_Task", "AnswerVM"}, {"PowerOffVM_Task", "SuspendVM_Task", "ShutdownGuest"}),
+        (101, {"PowerOffVM_Task", "SuspendVM_Task", "ShutdownGuest"}, {"PowerOnVM_Task"}),
+        (102, {"PowerOnVM_Task", "ShutdownGuest", "RebootGuest"}, {"PowerOffVM_Task"}),
+        (104, {"PowerOnVM_Task", "PowerOffVM_Task"}, {"Destroy_Task"}),
+        (107, {"SuspendVM_Task", "ShutdownGuest"}, {"PowerOnVM_Task", "PowerOffVM_Task"}),
+        (108, {"PowerOnVM_Task"}, {"AnswerVM"}),
+    ],
+)
+def test_what_makes_no_sense_in_a_state_is_disabled(
+    si: Any, number: int, disabled: set[str], enabled: set[str]
+) -> None:
+    found = set(machine(si, number).disabledMethod)
+    assert disabled <= found
+    assert enabled.isdisjoint(found)
+
+
+def test_of_a_host_that_does_not_answer_all_vms_are_disconnected(si: Any, world: World) -> None:
+    assert machine(si, 108).runtime.connectionState == "disconnected"
+    assert machine(si, 108).config.name == "vm108"  # what vCenter read before
+    assert machine(si, 101).runtime.connectionState == "connected"
+    with world.lock:
+        world.hosts["host-31"].connection_state = "disconnected"
+    assert machine(si, 101).runtime.connectionState == "disconnected"
+    assert machine(si, 103).runtime.connectionState == "inaccessible"
+    with world.lock:
+        world.hosts["host-31"].connection_state = "connected"
+    assert machine(si, 101).summary.runtime.connectionState == "connected"
+
+
+def test_an_ephemeral_port_exists_while_the_vm_runs(si: Any, world: World) -> None:
+    def port() -> Any:
+        return devices_of(si, 100, device.VirtualEthernetCard)[4004].backing.port
+
+    assert (port().portKey, port().connectionCookie is None) == ("h-1004004", False)
+    with world.lock:
+        world.vms["vm-100"].power_state = "poweredOff"
+        world.touch(world.vms["vm-100"])
+    assert (port().portKey, port().connectionCookie) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "primary"),
+    [
+        (("fe80::1", "10.0.0.9", "10.0.0.10"), "10.0.0.9"),
+        (("fd00::7",), "fd00::7"),
+        ((), None),
+    ],
+)
+def test_the_first_ipv4_address_is_the_guests_own(
+    si: Any, world: World, addresses: tuple[str, ...], primary: str | None
+) -> None:
+    with world.lock:
+        world.vms["vm-105"].nics[0].ips = addresses
+        world.touch(world.vms["vm-105"])
+    guest = machine(si, 105).guest
+    assert (guest.ipAddress, list(guest.net[0].ipAddress)) == (primary, list(addresses))
+
+
+def test_a_property_the_twin_lacks_is_refused_not_empty(si: Any) -> None:
+    with pytest.raises(vmodl.fault.NotSupported):
+        len(machine(si, 100).environmentBrowser)
+    assert machine(si, 100).capability.snapshotOperationsSupported is True
+    assert machine(si, 100).layout is None  # one that a server may leave out
 
 
 def test_the_guest_reports_only_while_its_tools_run(si: Any) -> None:

@@ -11,7 +11,7 @@ from pyVim.task import TaskBlocked, WaitForTask, WaitForTasks
 from pyVmomi import vim, vmodl
 
 from ingest.twin.certificate import TwinCertificate
-from ingest.twin.vcenter import VCenterServer, VCenterSettings
+from ingest.twin.vcenter import READ_ONLY, VCenterServer, VCenterSettings
 from ingest.twin.world import World
 
 from .conftest import connect, machine, make_vm, spec_for
@@ -189,6 +189,96 @@ def test_a_waiting_view_notices_new_members(si: Any, world: World) -> None:
     update = content.propertyCollector.WaitForUpdatesEx(version, query.WaitOptions(maxWaitSeconds=5))
     timer.join()
     assert [item.obj._moId for item in update.filterSet[0].objectSet] == ["vm-300"]
+
+
+def test_updates_come_in_the_size_asked_for(si: Any) -> None:
+    content = si.RetrieveContent()
+    view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+    collector = content.propertyCollector.CreatePropertyCollector()
+    for kind in (vim.VirtualMachine, vim.ManagedEntity):
+        collector.CreateFilter(spec_for(view, kind, ["name"]), True)
+    options = query.WaitOptions(maxWaitSeconds=0, maxObjectUpdates=5)
+    version, sizes, seen = "", [], []
+    while (found := collector.WaitForUpdatesEx(version, options)) is not None:
+        version = found.version
+        updates = [item for one in found.filterSet for item in one.objectSet]
+        sizes.append((len(updates), found.truncated))
+        seen += [(item.kind, item.obj._moId) for item in updates]
+    assert sizes == [(5, True), (5, True), (5, True), (3, False)]
+    assert len(seen) == 18
+    assert len(set(seen)) == 9
+    for wrong in (query.WaitOptions(maxObjectUpdates=0), query.WaitOptions(maxWaitSeconds=-1)):
+        with pytest.raises(vmodl.fault.InvalidArgument, match=r"options\.max"):
+            collector.WaitForUpdatesEx("", wrong)
+
+
+def test_an_update_says_what_may_not_be_read(world: World, certificate: TwinCertificate) -> None:
+    settings = VCenterSettings(no_permission={"vm-102": ("config",)})
+    with VCenterServer(world, settings=settings, certificate=certificate) as server:
+        instance = connect(server)
+        collector, _ = watched(instance, machine(instance, 102), ["name", "config.template"])
+        first = collector.CheckForUpdates("")
+        again = collector.CheckForUpdates(first.version)
+        instance._stub.DropConnections()
+    (entered,) = first.filterSet[0].objectSet
+    assert [change.name for change in entered.changeSet] == ["name"]
+    assert [(item.path, type(item.fault)) for item in entered.missingSet] == [
+        ("config.template", vim.fault.NoPermission)
+    ]
+    assert again is None
+
+
+def test_a_list_view_may_hold_tasks_and_follow_another_view(si: Any) -> None:
+    manager = si.content.viewManager
+    task = machine(si, 102).PowerOff()
+    view = manager.CreateListView([task, machine(si, 101)])
+    assert list(view.view) == [task, machine(si, 101)]
+    source = manager.CreateContainerView(vim.Folder("group-v20", si._stub), [vim.VirtualMachine], True)
+    view.ResetFromView(source)
+    assert list(view.view) == [machine(si, 100)]
+    source.Destroy()
+    assert list(view.view) == [machine(si, 100)]
+    with pytest.raises(vmodl.fault.ManagedObjectNotFound):
+        view.ResetFromView(source)
+
+
+@pytest.mark.parametrize(
+    ("method", "privilege"),
+    [
+        ("PowerOff", "VirtualMachine.Interact.PowerOff"),
+        ("ShutdownGuest", "VirtualMachine.Interact.PowerOff"),
+        ("PowerOn", "VirtualMachine.Interact.PowerOn"),
+        ("Suspend", "VirtualMachine.Interact.Suspend"),
+    ],
+)
+def test_a_read_only_account_changes_nothing(
+    world: World, certificate: TwinCertificate, method: str, privilege: str
+) -> None:
+    with VCenterServer(world, settings=VCenterSettings(no_privilege=READ_ONLY), certificate=certificate) as server:
+        instance = connect(server)
+        assert machine(instance, 102).name == "vm102"
+        with pytest.raises(vim.fault.NoPermission) as caught:
+            getattr(machine(instance, 102), method)()
+        instance._stub.DropConnections()
+    assert (caught.value.privilegeId, caught.value.object._moId) == (privilege, "vm-102")
+    assert world.vms["vm-102"].power_state == "poweredOn"
+
+
+def test_what_may_not_be_seen_may_not_be_operated(world: World, certificate: TwinCertificate) -> None:
+    settings = VCenterSettings(no_permission={"vm-102": ("",)})
+    with VCenterServer(world, settings=settings, certificate=certificate) as server:
+        instance = connect(server)
+        with pytest.raises(vim.fault.NoPermission):
+            machine(instance, 102).PowerOff()
+        assert WaitForTask(machine(instance, 105).PowerOff()) == "success"
+        instance._stub.DropConnections()
+
+
+def test_vms_of_a_lost_host_cannot_be_operated(si: Any, world: World) -> None:
+    with world.lock:
+        world.hosts["host-31"].connection_state = "notResponding"
+    with pytest.raises(vim.fault.InvalidState):
+        machine(si, 102).PowerOff()
 
 
 def test_a_version_of_another_collector_is_refused(si: Any) -> None:

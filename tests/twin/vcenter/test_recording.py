@@ -62,7 +62,7 @@ def test_file_names_tell_number_class_and_id(recording: Path) -> None:
     assert files[0] == "0000-ServiceInstance-ServiceInstance.xml"
     assert "VmwareDistributedVirtualSwitch-dvs-60" in files
     text = (recording / "VmwareDistributedVirtualSwitch-dvs-60" / "FetchDVPorts.xml").read_text(encoding="utf-8")
-    assert text.count("<returnval>") == 32
+    assert text.count("<returnval>") == 39
 
 
 def test_nothing_is_overwritten(recording: Path, world: World) -> None:

@@ -14,8 +14,8 @@ from ingest.twin.vcenter.render import render
 from ingest.twin.vcenter.schema import UnknownType, is_managed
 from ingest.twin.vcenter.service_objects import PROPERTY_COLLECTOR
 from ingest.twin.vcenter.sessions import ContainerView, ListView, Page
-from ingest.twin.vcenter.values import Raw, Ref, Value
-from ingest.twin.vcenter.views import CONTAINERS
+from ingest.twin.vcenter.values import Data, Raw, Ref, Value
+from ingest.twin.vcenter.views import CONTAINERS, members_of
 
 
 def _fetch(call: Call) -> Value:
@@ -77,6 +77,16 @@ def _reset_list_view(call: Call) -> Value:
     return _unresolved(call, wanted)
 
 
+def _reset_from_view(call: Call) -> Value:
+    source = call.user_session.views.get(call.argument("view").moref)
+    if source is None:
+        raise object_gone(call.argument("view"))
+    view = _list_view(call)
+    members = source.members if isinstance(source, ListView) else members_of(call.reader.scene, source)
+    view.members = [ref for ref in members if isinstance(ref, Ref)]
+    return None
+
+
 def _destroy_view(call: Call) -> Value:
     del call.user_session.views[call.this.moref]
     return None
@@ -124,7 +134,8 @@ def _continue(call: Call) -> Value:
     page = call.user_session.pages.pop(call.argument("token"), None)
     if page is None:
         raise invalid_argument("token")
-    return _page(call, page.rest, page.size)
+    # A result is declared here: when all the rest is gone it is an empty one, not none.
+    return _page(call, page.rest, page.size) or Raw("<returnval></returnval>")
 
 
 def _cancel(call: Call) -> Value:
@@ -177,9 +188,13 @@ def _destroy_filter(call: Call) -> Value:
 
 
 def _wait_ex(call: Call) -> Value:
-    options = call.argument("options")
-    longest = options.get("maxWaitSeconds") if options else None
-    return _collector(call).wait(call.reader, call.argument("version") or "", longest)
+    options = call.argument("options") or Data("WaitOptions")
+    longest, most = options.get("maxWaitSeconds"), options.get("maxObjectUpdates")
+    if longest is not None and longest < 0:
+        raise invalid_argument("options.maxWaitSeconds")
+    if most is not None and most <= 0:
+        raise invalid_argument("options.maxObjectUpdates")
+    return _collector(call).wait(call.reader, call.argument("version") or "", longest, most)
 
 
 def _wait(call: Call) -> Value:
@@ -201,6 +216,7 @@ COLLECTION: dict[str, Callable[[Call], Value]] = {
     "CreateListView": _create_list_view,
     "ModifyListView": _modify_list_view,
     "ResetListView": _reset_list_view,
+    "ResetListViewFromView": _reset_from_view,
     "DestroyView": _destroy_view,
     "RetrieveProperties": _retrieve,
     "RetrievePropertiesEx": _retrieve_ex,

@@ -29,7 +29,7 @@ def _machine(call: Call) -> VM:
         raise object_gone(call.this)
     if call.request.method in vm.disabled_methods:
         raise method_disabled(call.request.method)
-    if vm.template or vm.connection_state != "connected":
+    if vm.template or call.service.world.connection_of(vm) != "connected":
         raise invalid_state()
     return vm
 

@@ -21,7 +21,7 @@ def _matching(call: Call) -> Iterator[Ref]:
     for vm in world.vms.values():
         if getattr(vm, attribute).lower() != wanted:
             continue
-        if datacenter is None or world.compute_of(vm).datacenter == datacenter.moref:
+        if datacenter is None or call.reader.scene.datacenter_of(vm) == datacenter.moref:
             yield Ref("VirtualMachine", vm.moref)
 
 
@@ -65,7 +65,7 @@ def _child(scene: Scene, moref: str, name: str) -> str | None:
     elif located[0] in ("ComputeResource", "ClusterComputeResource"):
         children = [*scene.hosts_of_compute[moref], item.resource_pool]
     elif located[0] in ("ResourcePool", "VirtualApp"):
-        children = [*scene.vapps_of_pool[moref], *scene.vms_of[moref]]
+        children = [*scene.pools_of[moref], *scene.vms_of[moref]]
     else:
         children = scene.children[moref]
     for child in children:

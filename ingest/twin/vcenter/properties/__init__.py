@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from ingest.twin.vcenter.properties.entity import Builders
 from ingest.twin.vcenter.properties.host import HOST
-from ingest.twin.vcenter.properties.machine import VIRTUAL_MACHINE
+from ingest.twin.vcenter.properties.machine import VIRTUAL_MACHINE, VIRTUAL_MACHINE_SNAPSHOT
 from ingest.twin.vcenter.properties.network import (
     DISTRIBUTED_PORTGROUP,
     DISTRIBUTED_SWITCH,
     NETWORK,
     OPAQUE_NETWORK,
 )
-from ingest.twin.vcenter.properties.place import COMPUTE, DATACENTER, FOLDER, RESOURCE_POOL, VIRTUAL_APP
+from ingest.twin.vcenter.properties.place import CLUSTER, COMPUTE, DATACENTER, FOLDER, RESOURCE_POOL, VIRTUAL_APP
 from ingest.twin.vcenter.properties.storage import DATASTORE, STORAGE_POD
 
 INVENTORY: dict[str, Builders] = {
     "Folder": FOLDER,
     "Datacenter": DATACENTER,
     "ComputeResource": COMPUTE,
-    "ClusterComputeResource": COMPUTE,
+    "ClusterComputeResource": CLUSTER,
     "ResourcePool": RESOURCE_POOL,
     "VirtualApp": VIRTUAL_APP,
     "HostSystem": HOST,
@@ -29,4 +29,5 @@ INVENTORY: dict[str, Builders] = {
     "Datastore": DATASTORE,
     "StoragePod": STORAGE_POD,
     "VirtualMachine": VIRTUAL_MACHINE,
+    "VirtualMachineSnapshot": VIRTUAL_MACHINE_SNAPSHOT,
 }

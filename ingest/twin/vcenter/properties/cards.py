@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ingest.twin.vcenter.ports import port_key
 from ingest.twin.vcenter.scene import Scene
 from ingest.twin.vcenter.values import Data, Ref, Value
 from ingest.twin.world import VM, Nic
@@ -14,7 +15,7 @@ def ethernet_card(scene: Scene, vm: VM, nic: Nic, position: int) -> Data:
     running = vm.power_state == "poweredOn"
     members: dict[str, Value] = {
         "key": nic.key,
-        "deviceInfo": Data("Description", label=nic.label, summary=_summary(scene, nic)),
+        "deviceInfo": Data("Description", label=nic.label, summary=_summary(scene, vm, nic)),
         "backing": backing(scene, vm, nic),
         "connectable": Data(
             "VirtualDeviceConnectInfo",
@@ -48,13 +49,16 @@ def backing(scene: Scene, vm: VM, nic: Nic) -> Data | None:
         name = nic.device_name or (network.name if network else "none")
         ref = Ref("Network", network.moref) if network else None
         return Data("VirtualEthernetCardNetworkBackingInfo", deviceName=name, useAutoDetect=False, network=ref)
+    if nic.backing == "legacy":
+        return Data("VirtualEthernetCardLegacyNetworkBackingInfo", deviceName=nic.device_name, useAutoDetect=False)
     if nic.backing == "dvs":
+        key = port_key(network, vm, nic)
         port = Data(
             "DistributedVirtualSwitchPortConnection",
             switchUuid=_switch_uuid(scene, vm, nic),
             portgroupKey=nic.network or None,
-            portKey=nic.port_key or None,
-            connectionCookie=_cookie(nic) if nic.port_key else None,
+            portKey=key or None,
+            connectionCookie=_cookie(nic) if key else None,
         )
         return Data("VirtualEthernetCardDistributedVirtualPortBackingInfo", port=port)
     if nic.backing == "opaque":
@@ -71,21 +75,22 @@ def _cookie(nic: Nic) -> int:
 
 
 def _switch_uuid(scene: Scene, vm: VM, nic: Nic) -> str:
-    """The switch of the port group; a card whose group is gone, or on a bare port, keeps a switch of its datacenter."""
+    """The switch of the port group, or the card's own; without either one of its datacenter."""
     switches = scene.world.switches
     network = scene.world.networks.get(nic.network)
     if network is not None and network.switch in switches:
         return switches[network.switch].uuid
-    host = scene.world.hosts.get(vm.host)
-    datacenter = scene.world.computes[host.compute].datacenter if host else ""
+    if nic.switch in switches:
+        return switches[nic.switch].uuid
+    datacenter = scene.datacenter_of(vm)
     candidates = [item.uuid for item in switches.values() if item.datacenter == datacenter]
     return candidates[0] if candidates else _NO_SWITCH
 
 
-def _summary(scene: Scene, nic: Nic) -> str:
+def _summary(scene: Scene, vm: VM, nic: Nic) -> str:
     network = scene.world.networks.get(nic.network)
     if nic.backing == "dvs":
-        return f"DVSwitch: {nic.network}"
+        return f"DVSwitch: {_switch_uuid(scene, vm, nic)}"
     if nic.backing == "opaque":
         return f"{network.opaque_type}: {network.opaque_id}" if network else nic.network
     return nic.device_name or (network.name if network else "none")

@@ -33,10 +33,6 @@ def _empty(_scene: Scene, _item: Any) -> Value:
     return []
 
 
-def _fields(scene: Scene, _item: Any) -> Value:
-    return scene.fields.definitions()
-
-
 ENTITY: Builders = {
     "name": _name,
     "parent": _parent,
@@ -45,7 +41,7 @@ ENTITY: Builders = {
     "configIssue": _empty,
     "customValue": _empty,
     "value": _empty,
-    "availableField": _fields,
+    "availableField": _empty,  # the twin's custom fields are fields of VMs
     "disabledMethod": _empty,
     "recentTask": _empty,
     "declaredAlarmState": _empty,

@@ -47,7 +47,7 @@ def _reported(vm: VM) -> dict[str, Value]:
         "guestId": vm.guest_id,
         "guestFullName": vm.guest_full_name,
         "hostName": vm.guest_host_name or None,
-        "ipAddress": addresses[0] if addresses else None,
+        "ipAddress": next((text for text in addresses if "." in text), addresses[0] if addresses else None),
     }
 
 

@@ -137,8 +137,7 @@ HOST: Builders = ENTITY | {
     "summary": _summary,
     "hardware": _hardware,
     "vm": lambda scene, host: scene.refs(scene.vms_of[host.moref]),
+    "configManager": lambda _scene, _host: Data("HostConfigManager"),
     "network": lambda scene, host: scene.refs(scene.networks_of_host[host.moref]),
-    "datastore": lambda scene, host: scene.refs(
-        scene.datastores_of_datacenter[scene.world.computes[host.compute].datacenter]
-    ),
+    "datastore": lambda scene, host: scene.refs(scene.datastores_of_host[host.moref]),
 }

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ingest.twin.vcenter.properties.devices import devices
+from ingest.twin.vcenter.properties.disks import key_id
 from ingest.twin.vcenter.properties.entity import CREATED, ENTITY, Builders, allocation
-from ingest.twin.vcenter.properties.guest import guest, guest_summary
+from ingest.twin.vcenter.properties.guest import guest, guest_summary, tools_running
+from ingest.twin.vcenter.properties.layout import layout
+from ingest.twin.vcenter.properties.snapshots import SNAPSHOT, as_it_was, root_snapshots, snapshot_info
 from ingest.twin.vcenter.scene import Scene
+from ingest.twin.vcenter.schema import members
 from ingest.twin.vcenter.values import Data, Ref, Value
 from ingest.twin.world import VM
 
@@ -50,14 +56,14 @@ def _config(scene: Scene, vm: VM) -> Value:
         swapPlacement="inherit",
         bootOptions=lambda: Data("VirtualMachineBootOptions", bootDelay=0, enterBIOSSetup=False, bootRetryEnabled=False,
                                  bootRetryDelay=10000, efiSecureBootEnabled=vm.secure_boot),
-        ftInfo=lambda: _fault_tolerance(vm),
+        ftInfo=lambda: _fault_tolerance(scene, vm),
         changeTrackingEnabled=False,
         firmware=vm.firmware,
         maxMksConnections=-1,
         managedBy=lambda: _managed_by(vm),
         memoryReservationLockedToMax=False,
         nestedHVEnabled=False,
-        keyId=lambda: _key_id(vm),
+        keyId=lambda: key_id(vm),
     )  # fmt: skip
 
 
@@ -95,17 +101,24 @@ def _datastore_urls(scene: Scene, vm: VM) -> list[Value]:
     return [Data("VirtualMachineConfigInfoDatastoreUrlPair", name=item.name, url=item.url or "/") for item in used]
 
 
-def _fault_tolerance(vm: VM) -> Data | None:
+def _fault_tolerance(scene: Scene, vm: VM) -> Data | None:
+    """`ftInfo`: role 1 is the primary. Both list the whole pair, the primary first."""
     if not vm.ft_role:
         return None
+    partner = scene.world.vms.get(vm.ft_partner)
+    pair = [vm, *([partner] if partner else [])]
+    pair.sort(key=lambda member: member.ft_role)
     common: dict[str, Value] = {
         "role": vm.ft_role,
-        "instanceUuids": [vm.instance_uuid],
-        "configPaths": [f"{vm.name}.vmx"],
+        "instanceUuids": [member.instance_uuid for member in pair],
+        "configPaths": [_vmx_path(scene, member) for member in pair],
     }
+    other = Ref("VirtualMachine", partner.moref) if partner else None
     if vm.ft_role == 1:
-        return Data("FaultTolerancePrimaryConfigInfo", **common, secondaries=[])
-    return Data("FaultToleranceConfigInfo", **common)
+        return Data("FaultTolerancePrimaryConfigInfo", **common, secondaries=[other] if other else [])
+    if other is None:
+        return Data("FaultToleranceConfigInfo", **common)
+    return Data("FaultToleranceSecondaryConfigInfo", **common, primaryVM=other)
 
 
 def _managed_by(vm: VM) -> Data | None:
@@ -115,23 +128,17 @@ def _managed_by(vm: VM) -> Data | None:
     return Data("ManagedByInfo", extensionKey=extension, type=kind)
 
 
-def _key_id(vm: VM) -> Data | None:
-    if not vm.encrypted:
-        return None
-    return Data("CryptoKeyId", keyId=f"key-{vm.moref}", providerId=Data("KeyProviderId", id="native-key-provider"))
-
-
 def power_state(vm: VM) -> str:
     """vSphere has three power states; one the world does not know shows as off."""
     return "poweredOff" if vm.power_state == "unknown" else vm.power_state
 
 
-def _runtime(_scene: Scene, vm: VM) -> Value:
+def _runtime(scene: Scene, vm: VM) -> Value:
     on = vm.power_state == "poweredOn"
     return Data(
         "VirtualMachineRuntimeInfo",
         host=Ref("HostSystem", vm.host) if vm.host else None,
-        connectionState=vm.connection_state,
+        connectionState=scene.world.connection_of(vm),
         powerState=power_state(vm),
         faultToleranceState="running" if vm.ft_role else "notConfigured",
         toolsInstallerMounted=False,
@@ -148,6 +155,26 @@ def _runtime(_scene: Scene, vm: VM) -> Value:
         paused=False,
         snapshotInBackground=False,
     )
+
+
+_GUEST_OPERATIONS = ("ShutdownGuest", "RebootGuest", "StandbyGuest")
+_POINTLESS = {
+    "poweredOn": ("PowerOnVM_Task", "UnregisterVM", "Destroy_Task", "MarkAsTemplate", "UpgradeVM_Task"),
+    "poweredOff": ("PowerOffVM_Task", "SuspendVM_Task", "ResetVM_Task"),
+    "suspended": ("SuspendVM_Task", "ResetVM_Task", "MarkAsTemplate", "UpgradeVM_Task"),
+}
+
+
+def disabled_methods(vm: VM) -> list[str]:
+    """`disabledMethod`: what solutions have disabled, and what makes no sense in the VM's state."""
+    found = dict.fromkeys([*vm.disabled_methods, *_POINTLESS[power_state(vm)]])
+    if not tools_running(vm):
+        found |= dict.fromkeys(_GUEST_OPERATIONS)
+    if vm.template:
+        found["PowerOnVM_Task"] = None
+    if not vm.question:
+        found["AnswerVM"] = None
+    return list(found)
 
 
 def _question(vm: VM) -> Data | None:
@@ -193,24 +220,21 @@ def _config_summary(scene: Scene, vm: VM) -> Data:
         guestId=vm.guest_id,
         guestFullName=vm.guest_full_name,
         annotation=vm.annotation,
-        ftInfo=_fault_tolerance(vm),
+        ftInfo=_fault_tolerance(scene, vm),
         managedBy=_managed_by(vm),
         tpmPresent="VirtualTPM" in vm.extra_devices,
         hwVersion="vmx-19",
     )
 
 
-def _snapshot_ref(vm: VM) -> Ref:
-    return Ref("VirtualMachineSnapshot", vm.moref.replace("vm-", "snapshot-"))
+@lru_cache(maxsize=1)
+def _supported() -> dict[str, Value]:
+    never = {"recordReplaySupported", "npivWwnOnNonRdmVmSupported", "hostBasedReplicationSupported", "vPMCSupported"}
+    return {name: name not in never for name, slot in members("VirtualMachineCapability").items() if not slot.optional}
 
 
-def _snapshot(_scene: Scene, vm: VM) -> Value:
-    if not vm.snapshot:
-        return None
-    tree = Data("VirtualMachineSnapshotTree", snapshot=_snapshot_ref(vm), vm=Ref("VirtualMachine", vm.moref),
-                name="before upgrade", description="", id=1, createTime=CREATED, state=power_state(vm), quiesced=False,
-                replaySupported=False)  # fmt: skip
-    return Data("VirtualMachineSnapshotInfo", currentSnapshot=_snapshot_ref(vm), rootSnapshotList=[tree])
+def _capability(vm: VM) -> Data:
+    return Data("VirtualMachineCapability", **_supported(), secureBootSupported=vm.firmware == "efi")
 
 
 def _datastores(scene: Scene, vm: VM) -> list[str]:
@@ -227,15 +251,21 @@ VIRTUAL_MACHINE: Builders = ENTITY | {
     "parentVApp": lambda scene, vm: scene.ref(vm.vapp) if vm.vapp else None,
     "customValue": lambda scene, vm: scene.fields.values_of(vm),
     "value": lambda scene, vm: scene.fields.values_of(vm),
-    "disabledMethod": lambda _scene, vm: list(vm.disabled_methods),
+    "disabledMethod": lambda _scene, vm: disabled_methods(vm),
     "config": _config,
     "runtime": _runtime,
     "guest": guest,
     "summary": _summary,
-    "snapshot": _snapshot,
-    "rootSnapshot": lambda _scene, vm: [_snapshot_ref(vm)] if vm.snapshot else [],
+    "snapshot": snapshot_info,
+    "rootSnapshot": root_snapshots,
+    "layoutEx": lambda scene, vm: None if vm.connection_state in UNREADABLE else layout(vm, _vmx_path(scene, vm)),
+    "capability": lambda _scene, vm: _capability(vm),
+    "availableField": lambda scene, _vm: scene.fields.definitions(),
     "resourcePool": lambda scene, vm: None if vm.template else scene.ref(vm.resource_pool),
     "datastore": lambda scene, vm: scene.refs(_datastores(scene, vm)),
     "network": lambda scene, vm: scene.refs([nic.network for nic in vm.nics]),
     "guestHeartbeatStatus": lambda _scene, _vm: "gray",
+}
+VIRTUAL_MACHINE_SNAPSHOT: Builders = SNAPSHOT | {
+    "config": lambda scene, place: _config(scene, as_it_was(scene, place)),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ingest.model.inventory import Vlan
+from ingest.twin.vcenter.ports import UPLINKS
 from ingest.twin.vcenter.properties.entity import CREATED, ENTITY, Builders
 from ingest.twin.vcenter.scene import NETWORK_KINDS, Scene
 from ingest.twin.vcenter.values import Data, Ref, Value
@@ -41,11 +42,11 @@ def group_vlan(network: Network) -> Vlan | None:
     return network.vlan
 
 
-def _summary(_scene: Scene, network: Network) -> Value:
+def _summary(scene: Scene, network: Network) -> Value:
     members: dict[str, Value] = {
         "network": Ref(NETWORK_KINDS[network.kind], network.moref),
         "name": network.name,
-        "accessible": True,
+        "accessible": bool(scene.hosts_of_network[network.moref]),
         "ipPoolName": "",
     }
     if network.kind == "opaque":
@@ -54,13 +55,13 @@ def _summary(_scene: Scene, network: Network) -> Value:
     return Data("NetworkSummary", **members)
 
 
-def _portgroup_config(_scene: Scene, network: Network) -> Value:
+def _portgroup_config(scene: Scene, network: Network) -> Value:
     nsx = bool(network.nsx_segment)
     return Data(
         "DVPortgroupConfigInfo",
         key=network.key,
         name=network.name,
-        numPorts=8,
+        numPorts=lambda: len(port_keys(scene, network)),
         distributedVirtualSwitch=Ref("VmwareDistributedVirtualSwitch", network.switch),
         defaultPortConfig=lambda: port_setting(group_vlan(network)),
         description="",
@@ -90,9 +91,8 @@ def _portgroup_config(_scene: Scene, network: Network) -> Value:
 
 
 def port_keys(scene: Scene, network: Network) -> list[str]:
-    """Keys of the group's ports in use."""
-    users = (scene.world.vms[moref] for moref in scene.vms_of[network.moref])
-    return [nic.port_key for vm in users for nic in vm.nics if nic.network == network.moref and nic.port_key]
+    """Keys of the group's ports, free ones included."""
+    return [port.key for port in scene.ports.get(network.switch, []) if port.group is network]
 
 
 def _switch_summary(scene: Scene, switch: Switch) -> Value:
@@ -101,7 +101,7 @@ def _switch_summary(scene: Scene, switch: Switch) -> Value:
         "DVSSummary",
         name=switch.name,
         uuid=switch.uuid,
-        numPorts=8 * len(scene.portgroups_of_switch[switch.moref]),
+        numPorts=len(scene.ports[switch.moref]),
         productInfo=_product(),
         hostMember=hosts,
         host=hosts,
@@ -123,10 +123,10 @@ def _switch_config(scene: Scene, switch: Switch) -> Value:
         "VMwareDVSConfigInfo",
         uuid=switch.uuid,
         name=switch.name,
-        numStandalonePorts=0,
-        numPorts=8 * len(groups),
+        numStandalonePorts=lambda: sum(1 for port in scene.ports[switch.moref] if port.group is None),
+        numPorts=lambda: len(scene.ports[switch.moref]),
         maxPorts=2147483647,
-        uplinkPortPolicy=Data("DVSNameArrayUplinkPortPolicy", uplinkPortName=["Uplink 1", "Uplink 2"]),
+        uplinkPortPolicy=Data("DVSNameArrayUplinkPortPolicy", uplinkPortName=list(UPLINKS)),
         uplinkPortgroup=scene.refs(uplinks or [switch.uplink]),
         defaultPortConfig=lambda: port_setting(None),
         host=lambda: [_member(moref) for moref in hosts],
@@ -175,5 +175,7 @@ DISTRIBUTED_SWITCH: Builders = ENTITY | {
     "uuid": lambda _scene, switch: switch.uuid,
     "summary": _switch_summary,
     "config": _switch_config,
+    "capability": lambda _scene, _switch: Data("DVSCapability", dvsOperationSupported=True,
+                                               dvPortGroupOperationSupported=True, dvPortOperationSupported=True),
     "portgroup": lambda scene, switch: scene.refs([item.moref for item in scene.portgroups_of_switch[switch.moref]]),
-}
+}  # fmt: skip

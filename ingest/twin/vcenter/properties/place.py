@@ -47,6 +47,7 @@ DATACENTER: Builders = ENTITY | {
     "networkFolder": lambda _scene, item: Ref("Folder", item.network_folder),
     "datastore": lambda scene, item: scene.refs(scene.datastores_of_datacenter[item.moref]),
     "network": lambda scene, item: scene.refs(scene.networks_of_datacenter[item.moref]),
+    "configuration": lambda _scene, _item: Data("DatacenterConfigInfo"),
 }
 
 
@@ -81,17 +82,23 @@ def _networks(scene: Scene, compute: Compute) -> Value:
 COMPUTE: Builders = ENTITY | {
     "resourcePool": lambda _scene, compute: Ref("ResourcePool", compute.resource_pool),
     "host": lambda scene, compute: scene.refs(_hosts(scene, compute)),
-    "datastore": lambda scene, compute: scene.refs(scene.datastores_of_datacenter[compute.datacenter]),
+    "datastore": lambda scene, compute: scene.refs(
+        [store for host in _hosts(scene, compute) for store in scene.datastores_of_host[host]]
+    ),
     "network": _networks,
     "summary": _compute_summary,
-    "configurationEx": lambda _scene, compute: _cluster_config() if compute.is_cluster else None,
+    "configurationEx": lambda _scene, compute: _cluster_config("ClusterConfigInfoEx") if compute.is_cluster else None,
+}
+CLUSTER: Builders = COMPUTE | {
+    "configuration": lambda _scene, _compute: _cluster_config("ClusterConfigInfo"),
+    "summaryEx": _compute_summary,
 }
 
 
-def _cluster_config() -> Data:
+def _cluster_config(kind: str) -> Data:
     high_availability = Data("ClusterDasConfigInfo", enabled=True)
     balancing = Data("ClusterDrsConfigInfo", enabled=True, defaultVmBehavior="fullyAutomated", vmotionRate=3)
-    return Data("ClusterConfigInfoEx", dasConfig=high_availability, drsConfig=balancing)
+    return Data(kind, dasConfig=high_availability, drsConfig=balancing)
 
 
 def _pool_config(ref: Ref) -> Data:
@@ -110,14 +117,12 @@ def _pool_runtime() -> Data:
 
 def _pool_summary(_scene: Scene, pool: Pool) -> Value:
     config = _pool_config(Ref("ResourcePool", pool.moref))
-    return Data("ResourcePoolSummary", name="Resources", config=config, runtime=_pool_runtime())
+    return Data("ResourcePoolSummary", name=pool.name, config=config, runtime=_pool_runtime())
 
 
 RESOURCE_POOL: Builders = ENTITY | {
-    "name": lambda _scene, _pool: "Resources",
-    "parent": lambda scene, pool: scene.ref(pool.compute),
     "owner": lambda scene, pool: scene.ref(pool.compute),
-    "resourcePool": lambda scene, pool: scene.refs(scene.vapps_of_pool[pool.moref]),
+    "resourcePool": lambda scene, pool: scene.refs(scene.pools_of[pool.moref]),
     "vm": lambda scene, pool: scene.refs(scene.vms_of[pool.moref]),
     "summary": _pool_summary,
     "runtime": lambda _scene, _pool: _pool_runtime(),
@@ -125,15 +130,17 @@ RESOURCE_POOL: Builders = ENTITY | {
 }
 
 
-def _app_summary(_scene: Scene, vapp: VApp) -> Value:
+def _app_summary(scene: Scene, vapp: VApp) -> Value:
     config = _pool_config(Ref("VirtualApp", vapp.moref))
-    return Data("VirtualAppSummary", name=vapp.name, config=config, runtime=_pool_runtime(), vAppState="started",
+    members = [scene.world.vms[moref] for moref in scene.vms_of[vapp.moref] if moref in scene.world.vms]
+    state = "started" if any(vm.power_state == "poweredOn" for vm in members) else "stopped"
+    return Data("VirtualAppSummary", name=vapp.name, config=config, runtime=_pool_runtime(), vAppState=state,
                 suspended=False, installBootRequired=False)  # fmt: skip
 
 
 VIRTUAL_APP: Builders = ENTITY | {
     "owner": lambda scene, vapp: scene.ref(vapp.compute),
-    "resourcePool": lambda scene, vapp: scene.refs(scene.vapps_of_pool[vapp.moref]),
+    "resourcePool": lambda scene, vapp: scene.refs(scene.pools_of[vapp.moref]),
     "vm": lambda scene, vapp: scene.refs(scene.vms_of[vapp.moref]),
     "parentFolder": lambda scene, vapp: scene.ref(vapp.folder),
     "parentVApp": lambda scene, vapp: scene.ref(vapp.parent) if vapp.parent in scene.world.vapps else None,

@@ -15,7 +15,7 @@ def _url(datastore: Datastore) -> str:
     return datastore.url or f"ds:///vmfs/volumes/{datastore.moref}/"
 
 
-def _summary(_scene: Scene, datastore: Datastore) -> Value:
+def _summary(scene: Scene, datastore: Datastore) -> Value:
     return Data(
         "DatastoreSummary",
         datastore=Ref("Datastore", datastore.moref),
@@ -24,10 +24,10 @@ def _summary(_scene: Scene, datastore: Datastore) -> Value:
         capacity=datastore.capacity_bytes,
         freeSpace=datastore.free_bytes,
         uncommitted=0,
-        accessible=True,
-        multipleHostAccess=True,
+        accessible=datastore.accessible,
+        multipleHostAccess=len(scene.hosts_of_datastore(datastore.moref)) > 1,
         type=datastore.type,
-        maintenanceMode="normal",
+        maintenanceMode=datastore.maintenance_mode,
     )
 
 
@@ -50,6 +50,9 @@ def _info(_scene: Scene, datastore: Datastore) -> Value:
         return Data("VsanDatastoreInfo", **common)
     if datastore.type == "VVOL":
         return Data("VvolDatastoreInfo", **common)
+    if datastore.type == "PMEM":
+        return Data("PMemDatastoreInfo", **common, pmem=Data("HostPMemVolume", type="PMEM", name=datastore.name,
+                    capacity=datastore.capacity_bytes, uuid=datastore.moref, version="1"))  # fmt: skip
     return Data(
         "VmfsDatastoreInfo",
         **common,
@@ -75,16 +78,17 @@ def _vmfs(datastore: Datastore) -> Data:
         extent=[extent],
         vmfsUpgradable=False,
         ssd=False,
-        local=False,
+        local=len(datastore.hosts) == 1,
     )
 
 
 def _hosts(scene: Scene, datastore: Datastore) -> Value:
+    usable = datastore.accessible
     mount = Data("HostMountInfo", path=f"/vmfs/volumes/{datastore.moref}", accessMode="readWrite", mounted=True,
-                 accessible=True)  # fmt: skip
+                 accessible=usable, inaccessibleReason=None if usable else "AllPathsDown_Timeout")  # fmt: skip
     return [
         Data("DatastoreHostMount", key=Ref("HostSystem", moref), mountInfo=mount)
-        for moref in scene.hosts_of_datacenter[datastore.datacenter]
+        for moref in scene.hosts_of_datastore(datastore.moref)
     ]
 
 
