@@ -16,6 +16,7 @@ from ingest.twin.cloud import Cloud
 from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter
 
 _LONGEST_TEXT = 255
+_WHOLE = re.compile(r"[+-]?[0-9]{1,10}")
 _MAP_NAME = re.compile(r"([^\[\]]+)\[(-?\d+)\]\.(.+)")
 
 Groups: TypeAlias = tuple[Mapping[str, str], ...]
@@ -44,26 +45,52 @@ class Parameter:
     required: bool = False
     table: str = ""
     special: frozenset[str] = frozenset()
+    since: str = ""
 
 
-def text(name: str, *, required: bool = False) -> Parameter:
-    """A text of at most 255 characters."""
-    return Parameter(name, Kind.TEXT, required)
+def text(name: str, *, required: bool = False, since: str = "") -> Parameter:
+    """A text of at most 255 characters. `since` is the release it came with, as listApis shows it."""
+    return Parameter(name, Kind.TEXT, required, since=since)
 
 
-def entity(name: str, table: str, *, required: bool = False, special: Iterable[str] = ()) -> Parameter:
-    """The UUID of a row of `Cloud.<table>`, removed rows included; its internal number is accepted as well."""
-    return Parameter(name, Kind.ENTITY, required, table, frozenset(special))
+def entity(
+    name: str, table: str, *, required: bool = False, special: Iterable[str] = (), since: str = ""
+) -> Parameter:
+    """The UUID of a row of `Cloud.<table>`, removed rows included.
+
+    The row's internal number is accepted as well, but not for parameters that came later (`since`).
+    """
+    return Parameter(name, Kind.ENTITY, required, table, frozenset(special), since)
 
 
-def integer(name: str) -> Parameter:
+def integer(name: str, *, required: bool = False, since: str = "") -> Parameter:
     """A whole number."""
-    return Parameter(name, Kind.INTEGER)
+    return Parameter(name, Kind.INTEGER, required, since=since)
 
 
-def boolean(name: str) -> Parameter:
+def boolean(name: str, *, since: str = "") -> Parameter:
     """True for the text `true` in any case, else false."""
-    return Parameter(name, Kind.BOOLEAN)
+    return Parameter(name, Kind.BOOLEAN, since=since)
+
+
+def entities(name: str, table: str, *, required: bool = False, since: str = "") -> Parameter:
+    """A comma list of UUIDs."""
+    return Parameter(name, Kind.ENTITIES, required, table, since=since)
+
+
+def words(name: str, *, since: str = "") -> Parameter:
+    """A comma list of texts."""
+    return Parameter(name, Kind.WORDS, since=since)
+
+
+def map_of(name: str, *, required: bool = False, since: str = "") -> Parameter:
+    """Groups of keys and values: `name[0].key=value`."""
+    return Parameter(name, Kind.MAP, required, since=since)
+
+
+def date(name: str, *, since: str = "") -> Parameter:
+    """A date, with or without a time."""
+    return Parameter(name, Kind.DATE, since=since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +215,10 @@ def _typed(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> Value 
 
 
 def _integer(command: str, parameter: Parameter, raw: str) -> int:
-    try:
-        return int(raw)
-    except ValueError:
-        raise _invalid(command, parameter, raw) from None
+    # Integer.valueOf takes less than int(): no blanks, no underscores, 32 bits.
+    if not _WHOLE.fullmatch(raw) or not -(2**31) <= int(raw) < 2**31:
+        raise _invalid(command, parameter, raw)
+    return int(raw)
 
 
 def _date(command: str, parameter: Parameter, raw: str) -> float:
@@ -212,7 +239,8 @@ def _row_id(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> str:
     table: Mapping[str, object] = getattr(cloud, parameter.table)
     if raw in table or raw in parameter.special:
         return raw
-    if raw.isascii() and raw.isdigit() and 0 < int(raw) <= len(table):
+    numeric = not parameter.since and raw.isascii() and raw.isdigit()
+    if numeric and 0 < int(raw) <= len(table):
         return list(table)[int(raw) - 1]
     raise unknown_entity(command, parameter.name, raw)
 
