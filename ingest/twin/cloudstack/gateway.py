@@ -71,9 +71,7 @@ class Gateway:
         failure = RuntimeFailure("Internal error executing command, please contact your system administrator")
         return wire.refusal(wrapper, failure, form)
 
-    def _run(
-        self, method: str, name: str, command: Command | None, parameters: Mapping[str, str], client: str
-    ) -> Json:
+    def _run(self, method: str, name: str, command: Command | None, parameters: Mapping[str, str], client: str) -> Json:
         service = self._service
         with service.world.lock:
             requests = service.cloud.journal.requests

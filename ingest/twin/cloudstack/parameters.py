@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from ingest.twin.cloud import Cloud
-from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter
+from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, ServerError
 
-_LONGEST_TEXT = 255
+LONGEST_TEXT = 255
 _WHOLE = re.compile(r"[+-]?[0-9]{1,10}")
 _MAP_NAME = re.compile(r"([^\[\]]+)\[(-?\d+)\]\.(.+)")
 
@@ -53,9 +53,7 @@ def text(name: str, *, required: bool = False, since: str = "") -> Parameter:
     return Parameter(name, Kind.TEXT, required, since=since)
 
 
-def entity(
-    name: str, table: str, *, required: bool = False, special: Iterable[str] = (), since: str = ""
-) -> Parameter:
+def entity(name: str, table: str, *, required: bool = False, special: Iterable[str] = (), since: str = "") -> Parameter:
     """The UUID of a row of `Cloud.<table>`, removed rows included.
 
     The row's internal number is accepted as well, but not for parameters that came later (`since`).
@@ -177,17 +175,24 @@ def parse(command: str, declared: Iterable[Parameter], sent: Unpacked, cloud: Cl
 def _value(command: str, parameter: Parameter, sent: Unpacked, cloud: Cloud) -> Value | None:
     if parameter.kind is Kind.MAP:
         groups = sent.maps.get(parameter.name)
+        if not groups and parameter.required:
+            raise missing_value(command, parameter.name, sent=False)
         return tuple(groups[index] for index in sorted(groups)) if groups else None
     raw = sent.plain.get(parameter.name)
     if raw is None:
         if parameter.required:
-            raise ApiException(
-                431, f"Unable to execute API command {command} due to missing parameter {parameter.name}"
-            )
+            raise missing_value(command, parameter.name, sent=False)
         return None
     if parameter.required and not raw.strip():
-        raise InvalidParameter(f"Invalid value provided for API arg: {parameter.name}")
+        raise missing_value(command, parameter.name, sent=True)
     return _typed(command, parameter, raw, cloud)
+
+
+def missing_value(command: str, parameter: str, *, sent: bool) -> ServerError:
+    """The refusal of a required parameter that is absent, or `sent` but empty; `command` in lower case."""
+    if sent:
+        return InvalidParameter(f"Invalid value provided for API arg: {parameter}")
+    return ApiException(431, f"Unable to execute API command {command} due to missing parameter {parameter}")
 
 
 def _typed(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> Value | None:
@@ -195,11 +200,11 @@ def _typed(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> Value 
         case Kind.BOOLEAN:
             return raw.lower() == "true"
         case Kind.TEXT:
-            if len(raw) > _LONGEST_TEXT:
+            if len(raw) > LONGEST_TEXT:
                 raise ApiException(
                     431,
                     f"Unable to execute API command {command} due to invalid value. "
-                    f"Value greater than max allowed length {_LONGEST_TEXT} for param: {parameter.name}",
+                    f"Value greater than max allowed length {LONGEST_TEXT} for param: {parameter.name}",
                 )
             return raw
         case Kind.INTEGER:

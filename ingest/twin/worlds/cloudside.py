@@ -160,9 +160,7 @@ def _zone(work: Furnishing, datacenter: Datacenter, number: int) -> None:
     cloud.zones[zone.id] = zone
     # An id out of the zone's, so that the seeded ones of all other objects stay what they were.
     cable_id = str(uuid.uuid5(uuid.UUID(zone.id), "physical network"))
-    cloud.physical_networks[cable_id] = c.PhysicalNetwork(
-        cable_id, f"{datacenter.name}-guest", zone.id, GUEST_VLANS
-    )
+    cloud.physical_networks[cable_id] = c.PhysicalNetwork(cable_id, f"{datacenter.name}-guest", zone.id, GUEST_VLANS)
     pod = c.Pod(parts.uuid(), f"{datacenter.name}-pod1", zone.id)
     cloud.pods[pod.id] = pod
     _clusters(work, datacenter, pod)
