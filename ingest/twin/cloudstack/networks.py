@@ -23,7 +23,7 @@ from ingest.twin.cloudstack.refusals import (
     ResourceAllocation,
 )
 from ingest.twin.cloudstack.service import Call, Service
-from ingest.twin.cloudstack.usage import UNLIMITED, stored_limit, usage_of
+from ingest.twin.cloudstack.usage import exceeded
 from ingest.twin.cloudstack.vlans import Pvlan, in_ranges, pvlan_of
 
 _PVLAN_KINDS = {
@@ -75,8 +75,9 @@ def create_network(service: Service, call: Call) -> Json:
     isolation = _isolation(arguments) if is_admin else _Isolation("", False, None)
     addresses = _addresses(arguments, offering)
     _check_name(cloud, arguments.text("name"), owner, acltype)
-    if acltype == "Account":
-        _check_limit(cloud, owner)
+    refused = exceeded(cloud, owner, "network", 1) if acltype == "Account" else ""
+    if refused:
+        raise ResourceAllocation(refused)
     _check_vlan(cloud, offering, zone, physical, isolation)
     project = project_of_account(cloud, owner.id)
     network = Network(
@@ -193,17 +194,6 @@ def _check_name(cloud: Cloud, name: str, owner: Account, acltype: str) -> None:
     for network in cloud.networks.values():
         if network.accountid == owner.id and network.name == name and not network.removed:
             raise InvalidParameter(f"Another network with same name already exists within account: {owner.name}")
-
-
-def _check_limit(cloud: Cloud, owner: Account) -> None:
-    limit = stored_limit(cloud, "account", owner.id, "network")
-    used = usage_of(cloud).of([owner.id], "network")
-    if limit != UNLIMITED and used + 1 > limit:
-        raise ResourceAllocation(
-            f"Maximum amount of resources of Type = 'network' for Account Name = {owner.name} in Domain Id = "
-            f"{owner.domainid} is exceeded: Account Resource Limit = {limit}, Current Account Resource Amount = "
-            f"{used}, Current Account Resource Reservation = 0, Requested Resource Amount = 1."
-        )
 
 
 def _check_vlan(

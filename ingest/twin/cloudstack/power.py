@@ -21,7 +21,7 @@ from ingest.twin.cloudstack.reconfigure import apply_networks, apply_offering
 from ingest.twin.cloudstack.records import Json, described, number_of
 from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, RuntimeFailure
 from ingest.twin.cloudstack.service import Call, Service
-from ingest.twin.cloudstack.usage import UNLIMITED, stored_limit, usage_of
+from ingest.twin.cloudstack.usage import exceeded
 from ingest.twin.world import VM, World
 
 _TOOLS_RUN = frozenset({"toolsOk", "toolsOld"})
@@ -109,18 +109,11 @@ def _check_startable(cloud: Cloud, instance: Instance) -> None:
 
 def _check_limits(cloud: Cloud, instance: Instance) -> None:
     """Stopped VMs do not count then, so a start may go beyond a limit."""
-    usage, account = usage_of(cloud), instance.accountid
+    owner = cloud.accounts[instance.accountid]
     for resource, wanted in (("user_vm", 1), ("cpu", instance.cpunumber), ("memory", instance.memory)):
-        limit = stored_limit(cloud, "account", account, resource)
-        used = usage.of([account], resource)
-        if limit != UNLIMITED and used + wanted > limit:
-            owner = cloud.accounts[account]
-            raise ApiException(
-                535,
-                f"Maximum amount of resources of Type = '{resource}' for Account Name = {owner.name} in Domain Id = "
-                f"{owner.domainid} is exceeded: Account Resource Limit = {limit}, Current Account Resource Amount = "
-                f"{used}, Requested Resource Amount = {wanted}.",
-            )
+        refused = exceeded(cloud, owner, resource, wanted)
+        if refused:
+            raise ApiException(535, refused)
 
 
 def _destination(world: World, instance: Instance, places: dict[str, str]) -> Host:

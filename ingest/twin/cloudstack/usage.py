@@ -94,6 +94,33 @@ def stored_limit(cloud: Cloud, owner: Literal["account", "domain"], ownerid: str
     return UNLIMITED
 
 
+def exceeded(cloud: Cloud, account: Account, resource: str, wanted: int) -> str:
+    """The server's words when `wanted` more would go beyond a limit of the account or of a domain above it, else ''.
+
+    Nothing is held back for others: the calls that ask this run to their end at once.
+    """
+    if account.accounttype == 1:
+        return ""
+    usage = usage_of(cloud)
+    limit, used = stored_limit(cloud, "account", account.id, resource), usage.of([account.id], resource)
+    if limit != UNLIMITED and used + wanted > limit:
+        return (
+            f"Maximum amount of resources of Type = '{resource}' for Account Name = {account.name} in Domain Id = "
+            f"{account.domainid} is exceeded: Account Resource Limit = {limit}, Current Account Resource Amount = "
+            f"{used}, Current Account Resource Reservation = 0, Requested Resource Amount = {wanted}."
+        )
+    for domain in domain_and_parents(cloud, account.domainid):
+        limit = stored_limit(cloud, "domain", domain.id, resource)
+        used = usage.of(accounts_below(cloud, domain.id), resource)
+        if limit != UNLIMITED and used + wanted > limit:
+            return (
+                f"Maximum domain resource limits of Type '{resource}' for Domain Id = {domain.id} is exceeded: Domain "
+                f"Resource Limit = {limit}, Current Domain Resource Amount = {used}, Current Resource Reservation = 0, "
+                f"Requested Resource Amount = {wanted}."
+            )
+    return ""
+
+
 def account_fields(cloud: Cloud, usage: Usage, account: Account) -> Json:
     """`vmlimit`, `vmtotal`, `vmavailable` and so on; memory in MiB, storage in GiB."""
     return _fields(cloud, usage, "account", account.id, [account.id])
