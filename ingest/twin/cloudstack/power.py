@@ -14,7 +14,7 @@ from ingest.twin.cloudstack import configuration
 from ingest.twin.cloudstack.access import check_access
 from ingest.twin.cloudstack.checks_compute import host_has_tags
 from ingest.twin.cloudstack.commands import Command, asynchronous
-from ingest.twin.cloudstack.jobs import JobLost, JobPlan, RunningJob
+from ingest.twin.cloudstack.jobs import JobPlan, RunningJob
 from ingest.twin.cloudstack.lists_instances import rendered_instance
 from ingest.twin.cloudstack.parameters import boolean, entity
 from ingest.twin.cloudstack.reconfigure import apply_networks, apply_offering
@@ -69,18 +69,17 @@ def _start(service: Service, instance: Instance, places: dict[str, str], is_admi
         job.event("Started")
         _check_startable(world.cloud, instance)
         host = _destination(world, instance, places)
-        vm = _machine_behind(world, instance)
+        _machine_behind(world, instance)
         _check_storage(world.cloud, instance)
-        before, instance.state = instance.state, "Starting"
+        instance.state = "Starting"
     try:
         job.wait(world.cloud.power_seconds)
         with world.lock:
             job.check()
-            try:
-                apply_networks(world, instance, vm)
-            except ApiException:
-                instance.state = before
-                raise
+            vm = _machine_behind(world, instance)
+            if instance.state != "Starting":
+                raise RuntimeFailure(f"Unable to start a VM [{instance.id}] due to concurrent operation")
+            apply_networks(world, instance, vm)
             apply_offering(world.cloud, instance, vm)
             vm.host, vm.power_state = host.moref, "poweredOn"
             vm.custom_fields["cloud.vm.internal.name"] = instance.instancename
@@ -88,7 +87,7 @@ def _start(service: Service, instance: Instance, places: dict[str, str], is_admi
             instance.state, instance.hostid, instance.lasthostid = "Running", host.id, host.id
             job.event("Completed")
             return {"virtualmachine": rendered_instance(world.cloud, instance, for_admin=is_admin)}
-    except JobLost:
+    except Exception:
         _believe_hypervisor(world, instance)
         raise
 
@@ -187,7 +186,7 @@ def _stop(service: Service, instance: Instance, forced: bool, is_admin: bool, jo
             instance.lasthostid, instance.hostid = instance.hostid or instance.lasthostid, ""
             job.event("Completed")
             return {"virtualmachine": rendered_instance(world.cloud, instance, for_admin=is_admin)}
-    except JobLost:
+    except Exception:
         _believe_hypervisor(world, instance)
         raise
 

@@ -144,6 +144,26 @@ def test_states_in_between_and_a_restart_of_the_management_server(world: World, 
     assert world.vms["vm-1"].power_state == "poweredOff"
 
 
+def test_a_vm_that_vanishes_while_it_starts(world: World, admin: Api) -> None:
+    instance = imported(world, admin)
+    world.cloud.power_seconds = 0.2
+    job_id = admin.body("startVirtualMachine", id=instance.id)["jobid"]
+    wait_for(lambda: instance.state == "Starting")
+    with world.lock:
+        del world.vms["vm-1"]
+    job = admin.job(job_id)
+    assert (job["jobresultcode"], instance.state) == (530, "Stopped")
+
+
+def test_preserved_nics_are_a_setting_of_the_zone(world: World, admin: Api) -> None:
+    world.cloud.zone_configuration[ident("zone")] = {"unmanage.vm.preserve.nics": "true"}
+    instance = imported(world, admin)
+    admin.run("unmanageVirtualMachine", id=instance.id)
+    assert [nic.macaddress for nic in instance.nics] == ["00:50:56:00:01:01"]
+    assert {volume.removed for volume in world.cloud.volumes.values()} == {True}
+    assert admin.run("deleteNetwork", id=ident("l2-100"))["jobresult"] == {"success": True}
+
+
 def test_events_are_linked_to_their_first(world: World, admin: Api) -> None:
     instance = imported(world, admin)
     admin.run("startVirtualMachine", id=instance.id)
