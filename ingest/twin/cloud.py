@@ -81,6 +81,7 @@ class Account:
     domainid: str
     accounttype: int = 0
     state: str = "enabled"
+    has_role: bool = True  # False: its role is gone, so that the access checker refuses the account outright
 
 
 @dataclass(slots=True)
@@ -109,7 +110,10 @@ class Project:
 
 @dataclass(slots=True)
 class Network:
-    """`broadcasturi` like vlan://100 or pvlan://100-i200, '' when none. Owner: account, or the project's account."""
+    """`broadcasturi` like vlan://100 or pvlan://100-i200, '' when none. Owner: account, or the project's account.
+
+    `networkofferingid` '' means the default offering of its type, `physicalnetworkid` '' the first of its zone.
+    """
 
     id: str
     name: str
@@ -129,6 +133,70 @@ class Network:
     issystem: bool = False
     displaytext: str = ""
     removed: bool = False
+    networkofferingid: str = ""
+    physicalnetworkid: str = ""
+    networkdomain: str = ""
+    created: float = 0.0
+
+
+@dataclass(slots=True)
+class PhysicalNetwork:
+    """`vlan` is the guest range that CloudStack hands out itself, like 100-199,300-310; '' for none."""
+
+    id: str
+    name: str
+    zoneid: str
+    vlan: str = ""
+    state: str = "Enabled"
+    isolationmethods: str = "VLAN"
+    tags: str = ""
+
+
+@dataclass(slots=True)
+class NetworkOffering:
+    """`specifyvlan`: who creates a network says its VLAN. `domainids`, `zoneids` empty means public."""
+
+    id: str
+    name: str
+    guestiptype: NetworkType
+    specifyvlan: bool = False
+    specifyipranges: bool = False
+    ispersistent: bool = False
+    forvpc: bool = False
+    services: list[str] = field(default_factory=list)
+    tags: str = ""
+    domainids: list[str] = field(default_factory=list)
+    zoneids: list[str] = field(default_factory=list)
+    state: str = "Enabled"
+
+
+def default_network_offerings() -> dict[str, NetworkOffering]:
+    """The offerings every installation starts with, as far as imports meet them; their ids follow from the names."""
+    usual = ["Dhcp", "Dns", "UserData"]
+    nat = [*usual, "Firewall", "Lb", "PortForwarding", "SourceNat", "StaticNat", "Vpn"]
+    offerings = [
+        NetworkOffering("", "DefaultL2NetworkOffering", "L2"),
+        NetworkOffering("", "DefaultL2NetworkOfferingVlan", "L2", specifyvlan=True),
+        NetworkOffering("", "DefaultL2NetworkOfferingConfigDrive", "L2", services=["UserData"]),
+        NetworkOffering("", "DefaultL2NetworkOfferingConfigDriveVlan", "L2", specifyvlan=True, services=["UserData"]),
+        NetworkOffering(
+            "", "DefaultSharedNetworkOffering", "Shared", specifyvlan=True, specifyipranges=True, services=usual
+        ),
+        NetworkOffering("", "DefaultIsolatedNetworkOfferingWithSourceNatService", "Isolated", services=nat),
+    ]
+    for offering in offerings:
+        offering.id = str(uuid.uuid5(uuid.NAMESPACE_OID, offering.name))
+    return {offering.id: offering for offering in offerings}
+
+
+@dataclass(slots=True)
+class ResourceLimit:
+    """A stored limit. `resource` like user_vm, cpu, memory (MiB), primary_storage (GiB); `max` -1 is unlimited."""
+
+    owner: Literal["account", "domain"]
+    ownerid: str
+    resource: str
+    max: int
 
 
 @dataclass(slots=True)
@@ -173,7 +241,10 @@ class DiskOffering:
 
 @dataclass(slots=True)
 class StoragePool:
-    """`path` is /<datacenter>/<datastore>, or the export path for NFS. `tags` is a comma list."""
+    """`path` is /<datacenter>/<datastore>, or the export path for NFS. `tags` is a comma list.
+
+    `parent` is set for members of a datastore cluster.
+    """
 
     id: str
     name: str
@@ -186,6 +257,7 @@ class StoragePool:
     tags: str = ""
     state: str = "Up"
     capacity_bytes: int = 4 << 40
+    parent: str = ""  # the pool of the datastore cluster; its members are never listed
 
 
 @dataclass(slots=True)
@@ -237,11 +309,15 @@ class Volume:
     chaininfo: list[str] = field(default_factory=list)
     deviceid: int = 0
     removed: bool = False
+    snapshots: list[str] = field(default_factory=list)  # ids of volume snapshots CloudStack knows
 
 
 @dataclass(slots=True)
 class Instance:
-    """A VM in CloudStack's database. `moref` is the vSphere VM it was imported from."""
+    """A VM in CloudStack's database. `moref` is the vSphere VM it was imported from.
+
+    `hostid` is '' while it is stopped by CloudStack, `lasthostid` then says where it ran.
+    """
 
     id: str
     name: str  # hostname
@@ -266,11 +342,21 @@ class Instance:
     nics: list[InstanceNic] = field(default_factory=list)
     created: float = 0.0
     removed: bool = False
+    lasthostid: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    isoid: str = ""
+    snapshots: list[str] = field(default_factory=list)  # names of VM snapshots CloudStack knows
+    kubernetes_cluster: str = ""  # its name
+    shared_filesystem: bool = False
+    ha_work: bool = False  # a task of the high-availability manager waits
 
 
 @dataclass(slots=True)
 class Job:
-    """An asynchronous job. `status` 0 pending, 1 done, 2 failed. `created`, `completed` are seconds since the epoch."""
+    """An asynchronous job. `status` 0 pending, 1 done, 2 failed. `created`, `completed` are seconds since the epoch.
+
+    `instancetype` and `instanceid` name what it works on; an import job names nothing.
+    """
 
     id: str
     cmd: str
@@ -281,10 +367,14 @@ class Job:
     result: dict[str, Any] | None = None
     created: float = 0.0
     completed: float | None = None
+    instancetype: str = ""
+    instanceid: str = ""
 
 
 @dataclass(slots=True)
 class Event:
+    """`startid` is the Scheduled event it continues, '' where CloudStack keeps no link."""
+
     id: str
     type: str
     level: str
@@ -292,6 +382,10 @@ class Event:
     description: str
     accountid: str
     created: float
+    userid: str = ""
+    startid: str = ""
+    resourcetype: str = ""
+    resourceid: str = ""
 
 
 @dataclass(slots=True)
@@ -315,6 +409,7 @@ class Cloud:
 
     version: str = "4.22.0.0"
     configuration: dict[str, str] = field(default_factory=dict)
+    zone_configuration: dict[str, dict[str, str]] = field(default_factory=dict)  # by zone id, beats the global one
     zones: dict[str, Zone] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
     clusters: dict[str, Cluster] = field(default_factory=dict)
@@ -324,6 +419,9 @@ class Cloud:
     users: dict[str, User] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     networks: dict[str, Network] = field(default_factory=dict)
+    physical_networks: dict[str, PhysicalNetwork] = field(default_factory=dict)
+    network_offerings: dict[str, NetworkOffering] = field(default_factory=default_network_offerings)
+    limits: list[ResourceLimit] = field(default_factory=list)
     service_offerings: dict[str, ServiceOffering] = field(default_factory=dict)
     disk_offerings: dict[str, DiskOffering] = field(default_factory=dict)
     storage_pools: dict[str, StoragePool] = field(default_factory=dict)
@@ -339,5 +437,6 @@ class Cloud:
     import_seconds: float = 1.0
     import_jitter_seconds: float = 0.0
     list_seconds_per_vm: float = 0.0
+    power_seconds: float = 1.0  # a start, or a guest shutdown; a power off takes no time
     job_threads: int = 125
     in_maintenance: bool = False  # True: asynchronous calls are refused with 503

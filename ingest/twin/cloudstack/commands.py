@@ -24,18 +24,19 @@ class Command:
     is_list: bool = False
     asynchronous: bool = False
     locked: bool = True
+    since: str = ""
 
 
-def listing(name: str, handler: Handler, *parameters: Parameter, locked: bool = True) -> Command:
+def listing(name: str, handler: Handler, *parameters: Parameter, locked: bool = True, since: str = "") -> Command:
     """A list command: keyword, page and pagesize come with it."""
-    return Command(name, handler, (*parameters, *_LIST_PARAMETERS), is_list=True, locked=locked)
+    return Command(name, handler, (*parameters, *_LIST_PARAMETERS), is_list=True, locked=locked, since=since)
 
 
-def plain(name: str, handler: Handler, *parameters: Parameter) -> Command:
-    """A synchronous command that answers with one object."""
-    return Command(name, handler, parameters)
+def plain(name: str, handler: Handler, *parameters: Parameter, since: str = "") -> Command:
+    """A synchronous command that answers with one object. `since` is the release it came with."""
+    return Command(name, handler, parameters, since=since)
 
 
-def asynchronous(name: str, handler: Handler, *parameters: Parameter) -> Command:
+def asynchronous(name: str, handler: Handler, *parameters: Parameter, since: str = "") -> Command:
     """A command that starts a job. `customjobid` exists on all of them, checked last, and is never documented."""
-    return Command(name, handler, (*parameters, text("customjobid")), asynchronous=True)
+    return Command(name, handler, (*parameters, text("customjobid")), asynchronous=True, since=since)

@@ -7,6 +7,7 @@ from ingest.twin.cloud import Cloud
 DEFAULTS: dict[str, str] = {
     "admin.is.allowed.to.deploy.anywhere": "false",
     "allow.duplicate.networkname": "true",
+    "api.allowed.source.cidr.list": "0.0.0.0/0,::/0",
     "api.throttling.enabled": "false",
     "api.throttling.interval": "1",
     "api.throttling.max": "25",
@@ -15,30 +16,44 @@ DEFAULTS: dict[str, str] = {
     "enforce.post.requests.and.timestamps": "false",
     "job.cancel.threshold.minutes": "60",
     "job.expire.minutes": "1440",
+    "json.content.type": "application/json; charset=UTF-8",
+    "network.throttling.rate": "200",
+    "resource.count.running.vms.only": "false",
     "unmanage.vm.preserve.nics": "false",
     "vm.instancename.flag": "false",
     "vm.serviceoffering.cpu.cores.max": "0",
     "vm.serviceoffering.ram.size.max": "0",
+    "vmware.reserve.cpu": "false",
 }
 
 
-def everything(cloud: Cloud) -> dict[str, str]:
-    """All settings by name, sorted."""
-    return dict(sorted((DEFAULTS | cloud.configuration).items()))
+# The settings a zone may override.
+ZONE_SCOPED = frozenset({"network.throttling.rate", "unmanage.vm.preserve.nics", "vmware.reserve.cpu"})
 
 
-def flag(cloud: Cloud, name: str) -> bool:
+def everything(cloud: Cloud, zoneid: str = "") -> dict[str, str]:
+    """All settings by name, sorted; for a zone only those it may override, with its own values."""
+    values = DEFAULTS | cloud.configuration
+    if zoneid:
+        values = {name: value for name, value in values.items() if name in ZONE_SCOPED}
+        values |= cloud.zone_configuration.get(zoneid, {})
+    return dict(sorted(values.items()))
+
+
+def text(cloud: Cloud, name: str, zoneid: str = "") -> str:
+    """A setting as it is stored; with a zone the zone's own value if it has one."""
+    own = cloud.zone_configuration.get(zoneid, {})
+    return own.get(name, cloud.configuration.get(name, DEFAULTS[name]))
+
+
+def flag(cloud: Cloud, name: str, zoneid: str = "") -> bool:
     """A boolean setting."""
-    return _value(cloud, name).lower() == "true"
+    return text(cloud, name, zoneid).lower() == "true"
 
 
-def number(cloud: Cloud, name: str) -> int:
+def number(cloud: Cloud, name: str, zoneid: str = "") -> int:
     """A numeric setting; an unusable value counts as the default, as CloudStack's NumbersUtil does."""
     try:
-        return int(_value(cloud, name))
+        return int(text(cloud, name, zoneid))
     except ValueError:
         return int(DEFAULTS[name])
-
-
-def _value(cloud: Cloud, name: str) -> str:
-    return cloud.configuration.get(name, DEFAULTS[name])

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
-import threading
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from ingest.twin.clock import Clock
 from ingest.twin.cloud import Account, User
 from ingest.twin.cloudstack import configuration, wire
 from ingest.twin.cloudstack.commands import Command
 from ingest.twin.cloudstack.jobs import JobPlan
 from ingest.twin.cloudstack.paging import Page, page_of, rendered
 from ingest.twin.cloudstack.parameters import parse, unpack
+from ingest.twin.cloudstack.ratelimit import RateSettings
 from ingest.twin.cloudstack.records import Json, described_account
-from ingest.twin.cloudstack.refusals import ApiException, RuntimeFailure, ServerError
+from ingest.twin.cloudstack.refusals import ApiException, RuntimeFailure, ServerError, Unverified
 from ingest.twin.cloudstack.service import Call, Listing, Service
 from ingest.twin.cloudstack.signature import verified_user
 from ingest.twin.cloudstack.table import COMMANDS
@@ -46,10 +46,9 @@ class Gateway:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limiter = RateLimiter(service.world.clock)
 
-    def answer(self, method: str, query: bytes, body: bytes) -> wire.Reply:
-        """The answer to one GET or POST."""
+    def answer(self, method: str, query: bytes, body: bytes, client: str = "127.0.0.1") -> wire.Reply:
+        """The answer to one GET or POST of the machine at address `client`."""
         try:
             parameters = merged(query, body)
         except ValueError:
@@ -57,18 +56,22 @@ class Gateway:
         name = parameters.get("command", "")
         command = COMMANDS.get(name)
         wrapper = wire.wrapper_name(name if command else "")
-        as_json = parameters.get("response") == "json"
-        version = self._service.cloud.version
+        cloud = self._service.cloud
+        form = wire.Form(
+            as_json=parameters.get("response") == "json",
+            version=cloud.version,
+            json_type=configuration.text(cloud, "json.content.type") or wire.JSON_TYPE,
+        )
         try:
-            return wire.success(wrapper, self._run(method, name, command, parameters), as_json=as_json, version=version)
+            return wire.success(wrapper, self._run(method, name, command, parameters, client), form)
         except ServerError as error:
-            return wire.refusal(wrapper, error, as_json=as_json, version=version)
+            return wire.refusal(wrapper, error, form)
         except Exception:  # noqa: BLE001  the servlet answers 530 for whatever escapes a command; the log keeps the trace
             _LOG.exception("command %s failed unexpectedly", name)
         failure = RuntimeFailure("Internal error executing command, please contact your system administrator")
-        return wire.refusal(wrapper, failure, as_json=as_json, version=version)
+        return wire.refusal(wrapper, failure, form)
 
-    def _run(self, method: str, name: str, command: Command | None, parameters: Mapping[str, str]) -> Json:
+    def _run(self, method: str, name: str, command: Command | None, parameters: Mapping[str, str], client: str) -> Json:
         service = self._service
         with service.world.lock:
             requests = service.cloud.journal.requests
@@ -76,7 +79,7 @@ class Gateway:
             strict = configuration.flag(service.cloud, "enforce.post.requests.and.timestamps")
             if strict and method != "POST" and not name.startswith(_READING):
                 raise ApiException(400, f"State changing command {name} needs to be sent using POST request")
-            user, account = self._caller(parameters, demand_expiry=strict, known=command is not None)
+            user, account = self._caller(parameters, client, demand_expiry=strict, known=command is not None)
             # verified_user refuses unknown commands, so there is one here.
             assert command is not None  # noqa: S101
             self._check_role(command, user, account)
@@ -106,22 +109,26 @@ class Gateway:
             return {"jobid": job_id}
         return outcome
 
-    def _caller(self, parameters: Mapping[str, str], *, demand_expiry: bool, known: bool) -> tuple[User, Account]:
+    def _caller(
+        self, parameters: Mapping[str, str], client: str, *, demand_expiry: bool, known: bool
+    ) -> tuple[User, Account]:
         cloud = self._service.cloud
         user = verified_user(
             cloud, parameters, self._service.world.clock.moment(), demand_expiry=demand_expiry, known=known
         )
+        if not _from_allowed_network(client, configuration.text(cloud, "api.allowed.source.cidr.list")):
+            raise Unverified
         account = cloud.accounts[user.accountid]
         # Root admins are exempt from the limit.
         if configuration.flag(cloud, "api.throttling.enabled") and account.accounttype != 1:
-            self._limiter.count(
-                account.id,
-                interval_seconds=configuration.number(cloud, "api.throttling.interval"),
-                most=configuration.number(cloud, "api.throttling.max"),
-            )
+            self._service.limiter.count(account.id, RateSettings.of(cloud))
         return user, account
 
     def _check_role(self, command: Command, user: User, account: Account) -> None:
+        if not account.has_role:
+            raise ApiException(
+                401, f"The given command '{command.name}' either does not exist, is not available for user."
+            )
         if user.apis is not None and command.name not in user.apis:
             who = described_account(self._service.cloud, account)
             raise ApiException(
@@ -137,25 +144,10 @@ def _check_characters(parameters: Mapping[str, str]) -> None:
             )
 
 
-class RateLimiter:
-    """Requests per account within a fixed interval (CloudStack: ApiRateLimitServiceImpl)."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._windows: dict[str, tuple[float, int]] = {}
-        self._lock = threading.Lock()
-
-    def count(self, accountid: str, *, interval_seconds: int, most: int) -> None:
-        """Count one request. Raises ApiException 429 with the milliseconds left when there were too many."""
-        now = self._clock.monotonic()
-        with self._lock:
-            start, requests = self._windows.get(accountid, (now, 0))
-            if now - start >= interval_seconds:
-                start, requests = now, 0
-            self._windows[accountid] = (start, requests + 1)
-        if requests + 1 > most:
-            left_ms = max(1, round(1000 * (start + interval_seconds - now)))
-            raise ApiException(
-                429,
-                f"The given user has reached his/her account api limit, please retry after [{left_ms}] ms.",
-            )
+def _from_allowed_network(client: str, cidrs: str) -> bool:
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return True
+    networks = (ipaddress.ip_network(cidr.strip(), strict=False) for cidr in cidrs.split(",") if cidr.strip())
+    return any(address.version == network.version and address in network for network in networks)

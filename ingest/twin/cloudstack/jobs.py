@@ -30,6 +30,7 @@ class JobPlan:
     """A job to be: the Java class it is shown as, its event, and the work.
 
     `run` gets the running job and returns the job's result; a ServerError it raises becomes the failure.
+    `resource` is the (type, id) it works on; the events of such a job are linked to the first.
     """
 
     cmd: str
@@ -38,6 +39,8 @@ class JobPlan:
     event_text: str
     ownerid: str
     is_import: bool = False
+    resource: tuple[str, str] = ("", "")
+    userid: str = ""
 
 
 class RunningJob:
@@ -78,6 +81,7 @@ class JobEngine:
             # The event precedes the check, so that refused duplicates leave one as well.
             _write_event(world, plan, "Scheduled", "INFO")
             job = Job(self._free_id(custom_id), plan.cmd, accountid, userid, created=world.clock.now())
+            job.instancetype, job.instanceid = plan.resource
             world.cloud.jobs[job.id] = job
             world.cloud.journal.imports_accepted += plan.is_import
             # Inside the lock: a loss of jobs between the row and the queue would leave one pending for ever.
@@ -165,6 +169,15 @@ class JobEngine:
 
 
 def _write_event(world: World, plan: JobPlan, state: str, level: str) -> None:
-    world.cloud.events.append(
-        Event(new_id(), plan.event_type, level, state, plan.event_text, plan.ownerid, world.clock.now())
-    )
+    kind, resourceid = plan.resource
+    events = world.cloud.events
+    startid = ""
+    if resourceid and state != "Scheduled":
+        startid = next((event.id for event in reversed(events) if _begins(event, plan)), "")
+    event = Event(new_id(), plan.event_type, level, state, plan.event_text, plan.ownerid, world.clock.now())
+    event.userid, event.startid, event.resourcetype, event.resourceid = plan.userid, startid, kind, resourceid
+    events.append(event)
+
+
+def _begins(event: Event, plan: JobPlan) -> bool:
+    return event.state == "Scheduled" and (event.type, event.resourceid) == (plan.event_type, plan.resource[1])

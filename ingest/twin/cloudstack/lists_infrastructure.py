@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from ingest.twin.cloud import Cloud, Cluster, Host, Pod, StoragePool, Zone
+from ingest.twin.cloud import Cloud, Cluster, Host, PhysicalNetwork, Pod, StoragePool, Zone
 from ingest.twin.cloudstack.commands import Command, listing
-from ingest.twin.cloudstack.parameters import Kind, Parameter, entity, text
+from ingest.twin.cloudstack.parameters import boolean, entities, entity, text
 from ingest.twin.cloudstack.records import Json, compact, number_of
 from ingest.twin.cloudstack.selection import select
 from ingest.twin.cloudstack.service import Call, Listing, Service
@@ -17,7 +17,9 @@ from ingest.twin.world import World
 def list_zones(service: Service, call: Call) -> Listing:
     zones = select(call.arguments, service.cloud.zones.values(), id="id", name="name", networktype="networktype")
     ids = call.arguments.words("ids")
-    return Listing("zone", [zone for zone in zones if not ids or zone.id in ids], _zone)
+    # Only root admins are shown disabled zones.
+    shown = [zone for zone in zones if call.account.accounttype == 1 or zone.allocationstate == "Enabled"]
+    return Listing("zone", [zone for zone in shown if not ids or zone.id in ids], _zone)
 
 
 def _zone(zone: Zone) -> Json:
@@ -35,7 +37,9 @@ def _zone(zone: Zone) -> Json:
 def list_pods(service: Service, call: Call) -> Listing:
     cloud = service.cloud
     pods = select(call.arguments, cloud.pods.values(), id="id", name="name", zoneid="zoneid")
-    return Listing("pod", pods, partial(_pod, cloud))
+    # Every pod of the twin is enabled.
+    matches = call.arguments.text("allocationstate") in ("", "Enabled")
+    return Listing("pod", pods if matches else [], partial(_pod, cloud))
 
 
 def _pod(cloud: Cloud, pod: Pod) -> Json:
@@ -80,6 +84,7 @@ def _cluster(cloud: Cloud, cluster: Cluster) -> Json:
             "clustertype": "ExternalManaged",
             "allocationstate": cluster.allocationstate,
             "managedstate": cluster.managedstate,
+            "resourcedetails": {"url": f"http://{cluster.name}"},
         }
     )
 
@@ -143,26 +148,34 @@ def list_vmware_datacenters(service: Service, call: Call) -> Listing:
 
 
 def list_physical_networks(service: Service, call: Call) -> Listing:
-    zones = select(call.arguments, service.cloud.zones.values(), zoneid="id")
-    rows = [
+    """With the VLAN ranges CloudStack allocates from: no L2 network can be created on one of those."""
+    cloud = service.cloud
+    rows = select(call.arguments, cloud.physical_networks.values(), id="id", name="name", zoneid="zoneid")
+    return Listing("physicalnetwork", rows, partial(_physical_network, cloud))
+
+
+def _physical_network(cloud: Cloud, network: PhysicalNetwork) -> Json:
+    return compact(
         {
-            "id": zone.id,
-            "name": f"Physical network of {zone.name}",
-            "state": "Enabled",
-            "zoneid": zone.id,
-            "zonename": zone.name,
-            "isolationmethods": "VLAN",
+            "id": network.id,
+            "name": network.name,
+            "state": network.state,
+            "zoneid": network.zoneid,
+            "zonename": _zone_name(cloud, network.zoneid),
+            "broadcastdomainrange": "ZONE",
+            "vlan": network.vlan,
+            "isolationmethods": network.isolationmethods,
+            "tags": network.tags,
         }
-        for zone in zones
-    ]
-    return Listing("physicalnetwork", rows, dict)
+    )
 
 
 def list_storage_pools(service: Service, call: Call) -> Listing:
-    cloud = service.cloud
+    """Pools of their own: members of datastore clusters are left out even when asked for by id."""
+    cloud, podid = service.cloud, call.arguments.text("podid")
     pools = select(
         call.arguments,
-        cloud.storage_pools.values(),
+        [pool for pool in cloud.storage_pools.values() if not pool.parent and podid in ("", _podid(cloud, pool))],
         id="id",
         name="name",
         path="path",
@@ -176,6 +189,11 @@ def list_storage_pools(service: Service, call: Call) -> Listing:
     for volume in cloud.volumes.values():
         used_bytes[volume.poolid] += 0 if volume.removed else volume.size_bytes
     return Listing("storagepool", pools, partial(_storage_pool, cloud, used_bytes))
+
+
+def _podid(cloud: Cloud, pool: StoragePool) -> str | None:
+    cluster = cloud.clusters.get(pool.clusterid)
+    return cluster.podid if cluster else None
 
 
 def _storage_pool(cloud: Cloud, used_bytes: Counter[str], pool: StoragePool) -> Json:
@@ -193,6 +211,7 @@ def _storage_pool(cloud: Cloud, used_bytes: Counter[str], pool: StoragePool) -> 
             "istagarule": False,
             "clusterid": pool.clusterid,
             "clustername": cluster.name if cluster else None,
+            "podid": cluster.podid if cluster else None,
             "zoneid": pool.zoneid,
             "zonename": _zone_name(cloud, pool.zoneid),
             "hypervisor": "VMware",
@@ -213,11 +232,14 @@ COMMANDS: tuple[Command, ...] = (
         "listZones",
         list_zones,
         entity("id", "zones"),
-        Parameter("ids", Kind.ENTITIES, table="zones"),
+        entities("ids", "zones", since="4.19.0"),
         text("name"),
+        boolean("available"),
         text("networktype"),
     ),
-    listing("listPods", list_pods, entity("id", "pods"), text("name"), entity("zoneid", "zones")),
+    listing(
+        "listPods", list_pods, entity("id", "pods"), text("name"), entity("zoneid", "zones"), text("allocationstate")
+    ),
     listing(
         "listClusters",
         list_clusters,
@@ -243,7 +265,13 @@ COMMANDS: tuple[Command, ...] = (
         text("hypervisor"),
     ),
     listing("listVmwareDcs", list_vmware_datacenters, entity("zoneid", "zones", required=True)),
-    listing("listPhysicalNetworks", list_physical_networks, entity("zoneid", "zones"), text("name")),
+    listing(
+        "listPhysicalNetworks",
+        list_physical_networks,
+        entity("id", "physical_networks"),
+        entity("zoneid", "zones"),
+        text("name"),
+    ),
     listing(
         "listStoragePools",
         list_storage_pools,

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from ingest.twin.cloud import Cloud
-from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter
+from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, ServerError
 
-_LONGEST_TEXT = 255
+LONGEST_TEXT = 255
+_WHOLE = re.compile(r"[+-]?[0-9]{1,10}")
 _MAP_NAME = re.compile(r"([^\[\]]+)\[(-?\d+)\]\.(.+)")
 
 Groups: TypeAlias = tuple[Mapping[str, str], ...]
@@ -44,26 +45,50 @@ class Parameter:
     required: bool = False
     table: str = ""
     special: frozenset[str] = frozenset()
+    since: str = ""
 
 
-def text(name: str, *, required: bool = False) -> Parameter:
-    """A text of at most 255 characters."""
-    return Parameter(name, Kind.TEXT, required)
+def text(name: str, *, required: bool = False, since: str = "") -> Parameter:
+    """A text of at most 255 characters. `since` is the release it came with, as listApis shows it."""
+    return Parameter(name, Kind.TEXT, required, since=since)
 
 
-def entity(name: str, table: str, *, required: bool = False, special: Iterable[str] = ()) -> Parameter:
-    """The UUID of a row of `Cloud.<table>`, removed rows included; its internal number is accepted as well."""
-    return Parameter(name, Kind.ENTITY, required, table, frozenset(special))
+def entity(name: str, table: str, *, required: bool = False, special: Iterable[str] = (), since: str = "") -> Parameter:
+    """The UUID of a row of `Cloud.<table>`, removed rows included.
+
+    The row's internal number is accepted as well, but not for parameters that came later (`since`).
+    """
+    return Parameter(name, Kind.ENTITY, required, table, frozenset(special), since)
 
 
-def integer(name: str) -> Parameter:
+def integer(name: str, *, required: bool = False, since: str = "") -> Parameter:
     """A whole number."""
-    return Parameter(name, Kind.INTEGER)
+    return Parameter(name, Kind.INTEGER, required, since=since)
 
 
-def boolean(name: str) -> Parameter:
+def boolean(name: str, *, since: str = "") -> Parameter:
     """True for the text `true` in any case, else false."""
-    return Parameter(name, Kind.BOOLEAN)
+    return Parameter(name, Kind.BOOLEAN, since=since)
+
+
+def entities(name: str, table: str, *, required: bool = False, since: str = "") -> Parameter:
+    """A comma list of UUIDs."""
+    return Parameter(name, Kind.ENTITIES, required, table, since=since)
+
+
+def words(name: str, *, since: str = "") -> Parameter:
+    """A comma list of texts."""
+    return Parameter(name, Kind.WORDS, since=since)
+
+
+def map_of(name: str, *, required: bool = False, since: str = "") -> Parameter:
+    """Groups of keys and values: `name[0].key=value`."""
+    return Parameter(name, Kind.MAP, required, since=since)
+
+
+def date(name: str, *, since: str = "") -> Parameter:
+    """A date, with or without a time."""
+    return Parameter(name, Kind.DATE, since=since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +175,24 @@ def parse(command: str, declared: Iterable[Parameter], sent: Unpacked, cloud: Cl
 def _value(command: str, parameter: Parameter, sent: Unpacked, cloud: Cloud) -> Value | None:
     if parameter.kind is Kind.MAP:
         groups = sent.maps.get(parameter.name)
+        if not groups and parameter.required:
+            raise missing_value(command, parameter.name, sent=False)
         return tuple(groups[index] for index in sorted(groups)) if groups else None
     raw = sent.plain.get(parameter.name)
     if raw is None:
         if parameter.required:
-            raise ApiException(
-                431, f"Unable to execute API command {command} due to missing parameter {parameter.name}"
-            )
+            raise missing_value(command, parameter.name, sent=False)
         return None
     if parameter.required and not raw.strip():
-        raise InvalidParameter(f"Invalid value provided for API arg: {parameter.name}")
+        raise missing_value(command, parameter.name, sent=True)
     return _typed(command, parameter, raw, cloud)
+
+
+def missing_value(command: str, parameter: str, *, sent: bool) -> ServerError:
+    """The refusal of a required parameter that is absent, or `sent` but empty; `command` in lower case."""
+    if sent:
+        return InvalidParameter(f"Invalid value provided for API arg: {parameter}")
+    return ApiException(431, f"Unable to execute API command {command} due to missing parameter {parameter}")
 
 
 def _typed(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> Value | None:
@@ -168,11 +200,11 @@ def _typed(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> Value 
         case Kind.BOOLEAN:
             return raw.lower() == "true"
         case Kind.TEXT:
-            if len(raw) > _LONGEST_TEXT:
+            if len(raw) > LONGEST_TEXT:
                 raise ApiException(
                     431,
                     f"Unable to execute API command {command} due to invalid value. "
-                    f"Value greater than max allowed length {_LONGEST_TEXT} for param: {parameter.name}",
+                    f"Value greater than max allowed length {LONGEST_TEXT} for param: {parameter.name}",
                 )
             return raw
         case Kind.INTEGER:
@@ -188,10 +220,10 @@ def _typed(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> Value 
 
 
 def _integer(command: str, parameter: Parameter, raw: str) -> int:
-    try:
-        return int(raw)
-    except ValueError:
-        raise _invalid(command, parameter, raw) from None
+    # Integer.valueOf takes less than int(): no blanks, no underscores, 32 bits.
+    if not _WHOLE.fullmatch(raw) or not -(2**31) <= int(raw) < 2**31:
+        raise _invalid(command, parameter, raw)
+    return int(raw)
 
 
 def _date(command: str, parameter: Parameter, raw: str) -> float:
@@ -212,7 +244,8 @@ def _row_id(command: str, parameter: Parameter, raw: str, cloud: Cloud) -> str:
     table: Mapping[str, object] = getattr(cloud, parameter.table)
     if raw in table or raw in parameter.special:
         return raw
-    if raw.isascii() and raw.isdigit() and 0 < int(raw) <= len(table):
+    numeric = not parameter.since and raw.isascii() and raw.isdigit()
+    if numeric and 0 < int(raw) <= len(table):
         return list(table)[int(raw) - 1]
     raise unknown_entity(command, parameter.name, raw)
 

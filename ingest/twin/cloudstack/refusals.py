@@ -4,6 +4,7 @@
     ├── InvalidParameter        431 (4350)    431
     ├── PermissionDenied        531 (4365)    530
     ├── RuntimeFailure          530 (4250)    530
+    ├── ResourceAllocation      535 (4370)    530
     ├── ApiException            its own       its own      (9999)
     └── Unverified              401           never        (no cserrorcode, no X-Description)
 
@@ -12,6 +13,8 @@ denied included (CloudStack: ApiAsyncJobDispatcher, CSExceptionErrorCode).
 """
 
 from __future__ import annotations
+
+from typing import Self
 
 
 class ServerError(Exception):
@@ -24,6 +27,12 @@ class ServerError(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+        self.uuids: list[tuple[str, str]] = []
+
+    def about(self, uuid: str, description: str) -> Self:
+        """The same refusal with an object named in its `uuidList`."""
+        self.uuids.append((uuid, description))
+        return self
 
 
 class InvalidParameter(ServerError):
@@ -43,6 +52,13 @@ class PermissionDenied(ServerError):
 
 class RuntimeFailure(ServerError):
     """CloudStack: CloudRuntimeException, the fate of most failed imports."""
+
+
+class ResourceAllocation(ServerError):
+    """CloudStack: ResourceAllocationException, a limit reached."""
+
+    code = 535
+    cserrorcode = 4370
 
 
 class ApiException(ServerError):

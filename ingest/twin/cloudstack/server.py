@@ -181,7 +181,8 @@ def application(gateway: Gateway, pool: ThreadPoolExecutor) -> Starlette:
             body = b""
         query: bytes = request.scope["query_string"]
         loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(pool, gateway.answer, request.method, query, body)
+        client = request.client.host if request.client else "127.0.0.1"
+        reply = await loop.run_in_executor(pool, gateway.answer, request.method, query, body, client)
         return _response(reply)
 
     return Starlette(routes=[Route(_PATH, endpoint, methods=["GET", "POST"])])

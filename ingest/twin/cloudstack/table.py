@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ingest.twin.cloudstack import (
+    assign,
     import_command,
     lists_accounts,
     lists_infrastructure,
@@ -10,13 +11,21 @@ from ingest.twin.cloudstack import (
     lists_management,
     lists_networks,
     lists_offerings,
+    networks,
+    newer_imports,
+    power,
+    tags,
+    throttling,
     unmanage,
     unmanaged_command,
 )
 from ingest.twin.cloudstack.commands import Command, plain
-from ingest.twin.cloudstack.parameters import Kind, text
-from ingest.twin.cloudstack.records import Json
+from ingest.twin.cloudstack.parameters import LONGEST_TEXT, Kind, text
+from ingest.twin.cloudstack.records import Json, compact
 from ingest.twin.cloudstack.service import Call, Service
+
+# A list of ids is a list to a client.
+_TYPES = {Kind.ENTITIES: "list"}
 
 
 def list_apis(service: Service, call: Call) -> Json:
@@ -32,22 +41,29 @@ def list_apis(service: Service, call: Call) -> Json:
 
 
 def _described(command: Command) -> Json:
-    return {
-        "name": command.name,
-        "isasync": command.asynchronous,
-        "httprequesttype": "GET" if command.name.startswith(("list", "query")) else "POST",
-        "params": [
-            {
-                "name": parameter.name,
-                "type": parameter.kind.value,
-                "required": parameter.required,
-                **({"length": 255} if parameter.kind is Kind.TEXT else {}),
-            }
-            for parameter in command.parameters
-            if parameter.name != "customjobid"
-        ],
-        "response": [],
-    }
+    reads = command.name.startswith(("get", "list", "query", "find"))
+    return compact(
+        {
+            "name": command.name,
+            "since": command.since,
+            "isasync": command.asynchronous,
+            "httprequesttype": "GET" if reads else "POST",
+            "params": [
+                compact(
+                    {
+                        "name": parameter.name,
+                        "type": _TYPES.get(parameter.kind, parameter.kind.value),
+                        "required": parameter.required,
+                        "since": parameter.since,
+                        "length": LONGEST_TEXT if parameter.kind is Kind.TEXT else None,
+                    }
+                )
+                for parameter in command.parameters
+                if parameter.name != "customjobid"
+            ],
+            "response": [],
+        }
+    )
 
 
 _ALL: tuple[Command, ...] = (
@@ -60,6 +76,12 @@ _ALL: tuple[Command, ...] = (
     *unmanaged_command.COMMANDS,
     *import_command.COMMANDS,
     *unmanage.COMMANDS,
+    *networks.COMMANDS,
+    *power.COMMANDS,
+    *tags.COMMANDS,
+    *assign.COMMANDS,
+    *newer_imports.COMMANDS,
+    *throttling.COMMANDS,
     plain("listApis", list_apis, text("name")),
 )
 

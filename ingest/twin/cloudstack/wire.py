@@ -10,6 +10,8 @@ from xml.sax.saxutils import escape
 from ingest.twin.cloudstack.records import Json
 from ingest.twin.cloudstack.refusals import ServerError
 
+JSON_TYPE = "application/json; charset=UTF-8"
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -26,21 +28,31 @@ def wrapper_name(command: str) -> str:
     return f"{command.lower()}response" if command else "errorresponse"
 
 
-def success(wrapper: str, payload: Json, *, as_json: bool, version: str) -> Reply:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How answers are written: XML unless `as_json`, with the content type an administrator may change for JSON."""
+
+    as_json: bool
+    version: str
+    json_type: str = JSON_TYPE
+
+
+def success(wrapper: str, payload: Json, form: Form) -> Reply:
     """A successful answer."""
-    return _reply(200, wrapper, payload, as_json=as_json, version=version, headers={})
+    return _reply(200, wrapper, payload, form, headers={})
 
 
-def refusal(wrapper: str, error: ServerError, *, as_json: bool, version: str) -> Reply:
+def refusal(wrapper: str, error: ServerError, form: Form) -> Reply:
     """A refused call: the HTTP status is the error code, 432 always comes as `errorresponse`."""
-    payload: Json = {"uuidList": [], "errorcode": error.code}
+    named = [{"uuid": uuid, "description": description} for uuid, description in error.uuids]
+    payload: Json = {"uuidList": named, "errorcode": error.code}
     headers: dict[str, str] = {}
     if error.cserrorcode is not None:
         payload["cserrorcode"] = error.cserrorcode
         headers["X-Description"] = _header_text(error.text)
     payload["errortext"] = error.text
     name = "errorresponse" if error.code == 432 else wrapper
-    return _reply(error.code, name, payload, as_json=as_json, version=version, headers=headers)
+    return _reply(error.code, name, payload, form, headers=headers)
 
 
 def page(status: int, reason: str) -> Reply:
@@ -50,15 +62,12 @@ def page(status: int, reason: str) -> Reply:
     return Reply(status, "text/html;charset=iso-8859-1", body.encode())
 
 
-def _reply(
-    status: int, wrapper: str, payload: Json, *, as_json: bool, version: str, headers: Mapping[str, str]
-) -> Reply:
-    if as_json:
+def _reply(status: int, wrapper: str, payload: Json, form: Form, *, headers: Mapping[str, str]) -> Reply:
+    if form.as_json:
         body = json.dumps({wrapper: payload}, ensure_ascii=False, separators=(",", ":")).encode()
-        return Reply(status, "application/json; charset=UTF-8", body, headers)
-    text = (
-        f'<?xml version="1.0" encoding="UTF-8"?><{wrapper} cloud-stack-version="{version}">{_xml(payload)}</{wrapper}>'
-    )
+        return Reply(status, form.json_type, body, headers)
+    head = f'<?xml version="1.0" encoding="UTF-8"?><{wrapper} cloud-stack-version="{form.version}">'
+    text = f"{head}{_xml(payload)}</{wrapper}>"
     return Reply(status, "text/xml; charset=UTF-8", text.encode(), headers)
 
 

@@ -11,6 +11,7 @@ the new instance, so each VM has to be imported for the owner of its networks.
 from __future__ import annotations
 
 import base64
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ CONFIGURATION = {
     "enforce.post.requests.and.timestamps": "false",
 }
 ISOLATED_VLAN = 2000
+GUEST_VLANS = "2000-2099"  # what CloudStack gives to Isolated networks
 SHARED_ADDRESSES = 1000
 
 
@@ -156,6 +158,9 @@ def _zone(work: Furnishing, datacenter: Datacenter, number: int) -> None:
     cloud, parts = work.cloud, work.parts
     zone = c.Zone(parts.uuid(), datacenter.name)
     cloud.zones[zone.id] = zone
+    # An id out of the zone's, so that the seeded ones of all other objects stay what they were.
+    cable_id = str(uuid.uuid5(uuid.UUID(zone.id), "physical network"))
+    cloud.physical_networks[cable_id] = c.PhysicalNetwork(cable_id, f"{datacenter.name}-guest", zone.id, GUEST_VLANS)
     pod = c.Pod(parts.uuid(), f"{datacenter.name}-pod1", zone.id)
     cloud.pods[pod.id] = pod
     _clusters(work, datacenter, pod)

@@ -78,6 +78,7 @@ class CloudTweaks(Section):
     import_seconds: float | None = Field(default=None, ge=0, le=3600)
     import_jitter_seconds: float | None = Field(default=None, ge=0, le=3600)
     list_seconds_per_vm: float | None = Field(default=None, ge=0, le=60)
+    power_seconds: float | None = Field(default=None, ge=0, le=3600)
     job_threads: int | None = Field(default=None, ge=1, le=10_000)
     configuration: dict[str, str] = Field(default_factory=dict)
     without_networks: tuple[str, ...] = ()

@@ -52,15 +52,20 @@ CLOUD = (
     ("networks", "accountid", ("accounts",)),
     ("networks", "domainid", ("domains",)),
     ("networks", "projectid", ("projects",)),
+    ("networks", "networkofferingid", ("network_offerings",)),
+    ("networks", "physicalnetworkid", ("physical_networks",)),
+    ("physical_networks", "zoneid", ("zones",)),
     ("service_offerings", "diskofferingid", ("disk_offerings",)),
     ("storage_pools", "zoneid", ("zones",)),
     ("storage_pools", "clusterid", ("clusters",)),
+    ("storage_pools", "parent", ("storage_pools",)),
     ("templates", "zoneid", ("zones",)),
     ("templates", "ostypeid", ("os_types",)),
     ("os_mappings", "ostypeid", ("os_types",)),
     ("instances", "zoneid", ("zones",)),
     ("instances", "clusterid", ("clusters",)),
     ("instances", "hostid", ("hosts",)),
+    ("instances", "lasthostid", ("hosts",)),
     ("instances", "accountid", ("accounts",)),
     ("instances", "domainid", ("domains",)),
     ("instances", "projectid", ("projects",)),
@@ -77,7 +82,7 @@ def dangling(world: World) -> Iterator[tuple[Path, str]]:
     kinds = {source for source, _, _ in VSPHERE}
     for kind in sorted(kinds):
         yield from _keys(getattr(world, kind), "moref", (kind,))
-    for kind in sorted({source for source, _, _ in CLOUD} | {"zones", "os_types"}):
+    for kind in sorted({source for source, _, _ in CLOUD} | {"zones", "os_types", "network_offerings"}):
         yield from _keys(getattr(world.cloud, kind), "id", ("cloud", kind))
 
 
@@ -117,6 +122,18 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
         yield from _one(cluster.compute, world.computes, "computes", ("cloud", "clusters", key, "compute"))
     for key, host in cloud.hosts.items():
         yield from _one(host.moref, world.hosts, "hosts", ("cloud", "hosts", key, "moref"))
+    for key in cloud.zone_configuration:
+        yield from _one(key, cloud.zones, "zones", ("cloud", "zone_configuration", key))
+    for index, limit in enumerate(cloud.limits):
+        owners = cloud.accounts if limit.owner == "account" else cloud.domains
+        yield from _one(limit.ownerid, owners, f"{limit.owner}s", ("cloud", "limits", index, "ownerid"))
+    for key, offering in cloud.network_offerings.items():
+        for index, zoneid in enumerate(offering.zoneids):
+            here = ("cloud", "network_offerings", key, "zoneids", index)
+            yield from _one(zoneid, cloud.zones, "zones", here)
+        for index, domainid in enumerate(offering.domainids):
+            here = ("cloud", "network_offerings", key, "domainids", index)
+            yield from _one(domainid, cloud.domains, "domains", here)
     for key, instance in cloud.instances.items():
         for index, card in enumerate(instance.nics):
             place: Path = ("cloud", "instances", key, "nics", index, "networkid")

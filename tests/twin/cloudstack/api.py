@@ -18,8 +18,8 @@ from ingest.twin.cloudstack.gateway import Gateway
 from ingest.twin.cloudstack.wire import Reply
 
 
-def sign(parameters: dict[str, str], secret: str) -> str:
-    pairs = [f"{name}={quote(parameters[name], safe='*').replace('~', '%7E')}" for name in sorted(parameters)]
+def sign(parameters: dict[str, str], secret: str, *, tilde: str = "%7E") -> str:
+    pairs = [f"{name}={quote(parameters[name], safe='*').replace('~', tilde)}" for name in sorted(parameters)]
     digest = hmac.new(secret.encode(), "&".join(pairs).lower().encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()
 

@@ -36,7 +36,7 @@ class Case:
 
 def all_cases() -> list[Case]:
     return [
-        Case(**_resolved(entry))
+        Case(**resolved(entry))
         for path in sorted(FOLDER.glob("*.yaml"))
         for entry in yaml.safe_load(path.read_text(encoding="utf-8"))
     ]
@@ -71,11 +71,11 @@ def _step(target: Any, part: str) -> Any:
     return getattr(target, part)
 
 
-def _resolved(value: Any) -> Any:
+def resolved(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_resolved(key): _resolved(inner) for key, inner in value.items()}
+        return {resolved(key): resolved(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_resolved(inner) for inner in value]
+        return [resolved(inner) for inner in value]
     if isinstance(value, str):
         return re.sub(r"\$([a-zA-Z0-9-]+)", lambda match: ident(match[1]), value)
     return value

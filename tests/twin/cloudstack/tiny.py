@@ -122,9 +122,11 @@ def _vsphere(world: w.World) -> None:
 
 
 def _cloud(cloud: c.Cloud) -> None:
-    cloud.import_seconds = 0.0
+    cloud.import_seconds = cloud.power_seconds = 0.0
     for name in ("zone", "zone2"):
         cloud.zones[ident(name)] = c.Zone(ident(name), name)
+        physical = ident(f"physical-{name}")
+        cloud.physical_networks[physical] = c.PhysicalNetwork(physical, f"physical-{name}", ident(name), "400-409,420")
         cloud.pods[ident(f"{name}-pod")] = c.Pod(ident(f"{name}-pod"), f"{name}-pod", ident(name))
     for name, compute in (("cluster", "domain-c1"), ("cluster2", "domain-c2")):
         path = f"vcenter.example.org/DC/{compute[-2:].upper()}"

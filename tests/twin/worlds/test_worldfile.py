@@ -60,6 +60,16 @@ def lived_in_world() -> World:
     )
     cloud.jobs[job.id] = job
     cloud.events.append(c.Event(c.new_id(), "VM.IMPORT", "INFO", "Started", "Importing", account.id, 1.5))
+    instance.tags, instance.snapshots, instance.isoid, volume.snapshots = {"run": "7"}, ["before"], "iso", ["nightly"]
+    zone = next(iter(cloud.zones))
+    cloud.zone_configuration[zone] = {"unmanage.vm.preserve.nics": "true"}
+    cloud.limits.append(c.ResourceLimit("account", account.id, "memory", 4096))
+    offering = c.NetworkOffering(
+        c.new_id(), "own", "L2", specifyvlan=True, zoneids=[zone], domainids=[account.domainid]
+    )
+    cloud.network_offerings[offering.id] = offering
+    cloud.networks[network].networkofferingid = offering.id
+    cloud.networks[network].physicalnetworkid = next(iter(cloud.physical_networks))
     cloud.journal.imports.append((vm.moref, instance.id))
     cloud.journal.requests["listZones"] = 3
     next(iter(cloud.users.values())).apis = frozenset({"listZones", "listHosts"})
@@ -260,3 +270,38 @@ def test_every_field_of_the_world_is_saved(tmp_path: Path) -> None:
     again = load_world(tmp_path / "world.json")
     saved, read = (asdict(replace(one, lock=None, clock=None)) for one in (world, again))  # type: ignore[arg-type]
     assert read == saved
+
+
+@pytest.mark.parametrize(
+    ("collection", "field", "value", "place"),
+    [
+        ("networks", "networkofferingid", "gone", "networks"),
+        ("networks", "physicalnetworkid", "gone", "networks"),
+        ("physical_networks", "zoneid", "gone", "physical_networks"),
+        ("storage_pools", "parent", "gone", "storage_pools"),
+        ("network_offerings", "zoneids", ["gone"], "network_offerings"),
+        ("network_offerings", "domainids", ["gone"], "network_offerings"),
+    ],
+)
+def test_references_of_networks_and_pools_are_checked(
+    tmp_path: Path, collection: str, field: str, value: object, place: str
+) -> None:
+    world = lived_in_world()
+    setattr(next(iter(getattr(world.cloud, collection).values())), field, value)
+    save_world(world, tmp_path / "world.json")
+    with pytest.raises(RulesError, match="gone is none of the") as caught:
+        load_world(tmp_path / "world.json")
+    assert f"cloud.{place}." in caught.value.place
+
+
+def test_owners_of_limits_and_zones_of_settings_are_checked(tmp_path: Path) -> None:
+    world = lived_in_world()
+    world.cloud.limits.append(c.ResourceLimit("domain", "gone", "cpu", 1))
+    save_world(world, tmp_path / "world.json")
+    with pytest.raises(RulesError, match="gone is none of the domains"):
+        load_world(tmp_path / "world.json")
+    world.cloud.limits.clear()
+    world.cloud.zone_configuration["gone"] = {}
+    save_world(world, tmp_path / "world.json")
+    with pytest.raises(RulesError, match="gone is none of the zones"):
+        load_world(tmp_path / "world.json")
