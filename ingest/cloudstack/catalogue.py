@@ -23,6 +23,7 @@ Kind = TypeVar("Kind", bound=ApiObject)
 # What planning, waiting and undoing depend on.
 CONFIGURATION_NAMES = (
     "admin.is.allowed.to.deploy.anywhere",
+    "allow.duplicate.networkname",
     "default.page.size",
     "enforce.post.requests.and.timestamps",
     "job.expire.minutes",
@@ -57,6 +58,8 @@ def read_catalogue(
         clusters=chosen,
         hosts=_sorted(hosts),
         networks=_sorted(client.list_networks()),
+        physical_networks=_sorted(client.list_physical_networks()),
+        network_offerings=_sorted(client.list_network_offerings()),
         service_offerings=_sorted(client.list_service_offerings()),
         disk_offerings=_sorted(client.list_disk_offerings()),
         storage_pools=_sorted(client.list_storage_pools()),

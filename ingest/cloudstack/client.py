@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ingest.cloudstack.answer import ASK_FIRST, URL_CURE, Payload
 from ingest.cloudstack.caller import ApiCaller, Row
-from ingest.cloudstack.parameters import Parameter, import_parameters
+from ingest.cloudstack.parameters import Parameter, import_parameters, network_parameters
 from ingest.errors import NotTheApi, Refused, UnknownOutcome
 from ingest.model.catalogue import (
     Account,
@@ -27,6 +27,8 @@ from ingest.model.catalogue import (
     Host,
     Job,
     Network,
+    NetworkOffering,
+    PhysicalNetwork,
     Project,
     ServiceOffering,
     StoragePool,
@@ -35,7 +37,7 @@ from ingest.model.catalogue import (
     VirtualMachine,
     Zone,
 )
-from ingest.model.request import ImportRequest
+from ingest.model.request import ImportRequest, NetworkRequest
 
 Kind = TypeVar("Kind", bound=ApiObject)
 Identity = Callable[[Row], object]
@@ -76,6 +78,14 @@ class CloudStackClient(ApiCaller):
         rows = self.list_all("listNetworks", "network", listall=True)
         rows += self.list_all("listNetworks", "network", listall=True, projectid=_ALL_PROJECTS)
         return self._objects(Network, "listNetworks", rows)
+
+    def list_physical_networks(self) -> list[PhysicalNetwork]:
+        """All physical networks, with the VLAN ids CloudStack hands out itself."""
+        return self._list(PhysicalNetwork, "listPhysicalNetworks", "physicalnetwork")
+
+    def list_network_offerings(self) -> list[NetworkOffering]:
+        """The network offerings a network can be made of."""
+        return self._list(NetworkOffering, "listNetworkOfferings", "networkoffering", state="Enabled")
 
     def list_service_offerings(self) -> list[ServiceOffering]:
         """The active compute offerings."""
@@ -177,6 +187,15 @@ class CloudStackClient(ApiCaller):
         """Start an import and give its job id. With `custom_job_id` the server takes the request only once."""
         command = "importUnmanagedInstance"
         return self._job_id(command, self.call_with(command, import_parameters(request)))
+
+    def create_network(self, request: NetworkRequest) -> Network:
+        """Make a network; it exists when this returns (CloudStack: createNetwork is synchronous)."""
+        payload = self.call_with("createNetwork", network_parameters(request))
+        return self._object(Network, "createNetwork", payload.get("network", {}))
+
+    def delete_network(self, network_id: str) -> str:
+        """Start deleting a network and give the job id. The job fails while a VM is in it."""
+        return self._job_id("deleteNetwork", self.call("deleteNetwork", id=network_id))
 
     def unmanage_virtual_machine(self, vm_id: str) -> str:
         """Start giving a VM back (it keeps running, untouched) and give the job id."""

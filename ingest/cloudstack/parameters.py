@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ingest.model.request import ImportRequest
+from ingest.model.request import ImportRequest, NetworkRequest
 
 Parameter = str | int | bool | None
 
@@ -40,6 +40,31 @@ def import_parameters(request: ImportRequest) -> dict[str, Parameter]:
     parameters.update(_pairs("datadiskofferinglist", "disk", "diskOffering", request.data_disk_offerings))
     # Only the group with the lowest index is read, so all details share index 0.
     parameters.update({f"details[0].{key}": value for key, value in request.details})
+    return parameters
+
+
+def network_parameters(request: NetworkRequest) -> dict[str, Parameter]:
+    """The parameters of createNetwork; what the request leaves empty is not sent."""
+    plain = {
+        "name": request.name,
+        "displaytext": request.display_text or request.name,
+        "networkofferingid": request.offering_id,
+        "zoneid": request.zone_id,
+        "physicalnetworkid": request.physical_network_id,
+        "vlan": request.vlan,
+        "isolatedpvlan": request.isolated_pvlan,
+        "isolatedpvlantype": request.isolated_pvlan_type,
+        "account": request.account,
+        "domainid": request.domain_id,
+        "projectid": request.project_id,
+        "gateway": request.gateway,
+        "netmask": request.netmask,
+        "startip": request.start_ip,
+        "endip": request.end_ip,
+    }
+    parameters: dict[str, Parameter] = {name: value for name, value in plain.items() if value}
+    if request.bypass_vlan_overlap_check:
+        parameters["bypassvlanoverlapcheck"] = True
     return parameters
 
 

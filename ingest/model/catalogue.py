@@ -60,6 +60,7 @@ class Network(ApiObject):
     type: str = ""  # Isolated, Shared, L2
     state: str = ""
     zoneid: str = ""
+    physicalnetworkid: str = ""
     broadcasturi: str = ""
     vlan: str = ""
     cidr: str = ""
@@ -72,6 +73,31 @@ class Network(ApiObject):
     domainid: str = ""
     domainpath: str = ""
     issystem: bool = False
+
+
+class PhysicalNetwork(ApiObject):
+    """`vlan` are the VLAN ids CloudStack hands out itself, such as `100-199,300-310`; '' when there are none."""
+
+    id: str
+    name: str
+    zoneid: str = ""
+    state: str = ""
+    vlan: str = ""
+
+
+class NetworkOffering(ApiObject):
+    """`guestiptype` is L2, Shared or Isolated; `specifyvlan`: a network of it names its VLAN."""
+
+    id: str
+    name: str
+    state: str = ""
+    guestiptype: str = ""
+    specifyvlan: bool = False
+    specifyipranges: bool = False
+    traffictype: str = ""
+    domainid: str = ""
+    zoneid: str = ""
+    forvpc: bool = False
 
 
 class ServiceOffering(ApiObject):
@@ -307,6 +333,8 @@ class Catalogue(BaseModel):
     clusters: tuple[Cluster, ...] = ()
     hosts: tuple[Host, ...] = ()
     networks: tuple[Network, ...] = ()
+    physical_networks: tuple[PhysicalNetwork, ...] = ()
+    network_offerings: tuple[NetworkOffering, ...] = ()
     service_offerings: tuple[ServiceOffering, ...] = ()
     disk_offerings: tuple[DiskOffering, ...] = ()
     storage_pools: tuple[StoragePool, ...] = ()

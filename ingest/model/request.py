@@ -35,6 +35,32 @@ class ImportRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRequest:
+    """The parameters of createNetwork. '' means "not sent".
+
+    `vlan` is the VLAN id, of a private VLAN the primary one; `isolated_pvlan` the secondary id with its type
+    (isolated, community, promiscuous). Addresses are for Shared networks. `account` needs `domain_id`.
+    """
+
+    name: str
+    zone_id: str
+    offering_id: str
+    display_text: str = ""
+    physical_network_id: str = ""
+    vlan: str = ""
+    isolated_pvlan: str = ""
+    isolated_pvlan_type: str = ""
+    account: str = ""
+    domain_id: str = ""
+    project_id: str = ""
+    gateway: str = ""
+    netmask: str = ""
+    start_ip: str = ""
+    end_ip: str = ""
+    bypass_vlan_overlap_check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedImport:
     """One row of the plan, ready to be sent: its line in the sheet, the VM's identity, its wave, and the call."""
 
