@@ -132,6 +132,16 @@ class Network:
 
 
 @dataclass(slots=True)
+class ResourceLimit:
+    """A stored limit. `resource` like user_vm, cpu, memory (MiB), primary_storage (GiB); `max` -1 is unlimited."""
+
+    owner: Literal["account", "domain"]
+    ownerid: str
+    resource: str
+    max: int
+
+
+@dataclass(slots=True)
 class ServiceOffering:
     """None for cpunumber, cpuspeed (MHz), memory (MiB) means open. `domainids`, `zoneids` empty means public."""
 
@@ -324,6 +334,7 @@ class Cloud:
     users: dict[str, User] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     networks: dict[str, Network] = field(default_factory=dict)
+    limits: list[ResourceLimit] = field(default_factory=list)
     service_offerings: dict[str, ServiceOffering] = field(default_factory=dict)
     disk_offerings: dict[str, DiskOffering] = field(default_factory=dict)
     storage_pools: dict[str, StoragePool] = field(default_factory=dict)

@@ -57,6 +57,7 @@ CLOUD = (
     ("templates", "ostypeid", ("os_types",)),
     ("os_mappings", "ostypeid", ("os_types",)),
     ("instances", "zoneid", ("zones",)),
+    ("instances", "podid", ("pods",)),
     ("instances", "clusterid", ("clusters",)),
     ("instances", "hostid", ("hosts",)),
     ("instances", "accountid", ("accounts",)),
@@ -105,6 +106,9 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
         yield from _one(cluster.compute, world.computes, "computes", ("cloud", "clusters", key, "compute"))
     for key, host in cloud.hosts.items():
         yield from _one(host.moref, world.hosts, "hosts", ("cloud", "hosts", key, "moref"))
+    for index, limit in enumerate(cloud.limits):
+        owners = cloud.accounts if limit.owner == "account" else cloud.domains
+        yield from _one(limit.ownerid, owners, f"{limit.owner}s", ("cloud", "limits", index, "ownerid"))
     for key, instance in cloud.instances.items():
         for index, card in enumerate(instance.nics):
             place: Path = ("cloud", "instances", key, "nics", index, "networkid")
