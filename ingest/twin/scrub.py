@@ -1,0 +1,240 @@
+"""Names replaced in a world, so that it can be shown to others and still behaves the same.
+
+Every run of letters becomes another run of the same length and case, the same one wherever it stands: in names, paths,
+`[datastore] folder/file.vmdk`, `vcenter/datacenter/cluster`, tags. So equal names stay equal and different ones
+different, whatever their case; what a host name may not hold stays there; `ds1` stays a part of `ds10`. Digits, signs
+and escapes such as `%2f` are kept, and so are ids, MACs, VLANs and private addresses. Public addresses get another
+first half. Notes go, values of custom fields are numbered.
+
+This keeps people from reading along. It does not keep a secret from somebody who knows the site: lengths, digits and
+repetitions are still there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import re
+import string
+from collections.abc import Callable, Collection, Iterable
+
+from ingest.twin.world import World
+
+# What must be recognised later on: file types, CloudStack's root domain and volumes, VMs of the platform.
+KEPT_WORDS = frozenset({"root", "vmdk", "vmx", "iso"})
+PLATFORM_NAME = re.compile(r"vCLS[- (].*|[irsv]-\d+-.+")  # vSphere Cluster Services; CloudStack's i-2-34-VM, v-1-VM
+INTERNAL_NAME_FIELD = "cloud.vm.internal.name"
+NOTE = "(a note was here)"
+TRIES = 100
+_ACCENTED = "àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþ"
+_PIECE = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])|%[0-9A-Fa-f]{2}|[A-Za-z]+|[^\W\d_a-zA-Z]+")
+_PUBLIC, _PUBLIC_HALVES = 240 << 8, 4096  # 240.0.0.0/4: reserved, nobody's
+
+
+def scrub(world: World, source: random.Random) -> None:
+    """Replace the names of the world in place; call it before the world is served.
+
+    Another `source` gives other names. Jobs and events, which quote names in sentences, are dropped.
+    """
+    texts = _Texts()
+    _visit(world, texts.collect)
+    traps = _traps(world)
+    knotted = {word for part, whole, contained in traps if contained for word in _knotted(part, whole)}
+    for _ in range(TRIES):
+        names = _Names(texts, knotted, source)
+        if all((names(part) in names(whole)) == contained for part, whole, contained in traps):
+            break
+    _visit(world, names)
+    _forget(world)
+
+
+class _Texts:
+    """The words and public networks that occur."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, None] = {}
+        self.halves: dict[int, None] = {}
+
+    def collect(self, text: str) -> str:
+        """Remember what the text is made of; gives it back as it is."""
+        for piece in _PIECE.findall("" if PLATFORM_NAME.fullmatch(text) else text):
+            if (address := _public(piece)) is not None:
+                self.halves[address >> 16] = None
+            elif piece[0].isalpha():
+                self.words[piece.lower()] = None
+        return text
+
+
+class _Names:
+    """One way to rename everything; call it with a text."""
+
+    def __init__(self, texts: _Texts, knotted: set[str], source: random.Random) -> None:
+        self._halves = {half: _PUBLIC + place % _PUBLIC_HALVES for place, half in enumerate(texts.halves)}
+        self._words: dict[str, str] = {word: word for word in KEPT_WORDS}
+        # Letter by letter, the one way that keeps a part of a word a part of it.
+        letters = str.maketrans(
+            string.ascii_lowercase + _ACCENTED,
+            "".join(source.sample(string.ascii_lowercase, 26) + source.sample(_ACCENTED, len(_ACCENTED))),
+        )
+        self._words |= {word: word.translate(letters) for word in knotted}
+        used = set(self._words.values())
+        for word in texts.words:
+            if word not in self._words:
+                self._words[word] = made = _word(len(word), word.isascii(), used, texts.words, source)
+                used.add(made)
+
+    def __call__(self, text: str) -> str:
+        """The text with its words and public addresses replaced."""
+        return text if PLATFORM_NAME.fullmatch(text) else _PIECE.sub(self._piece, text)
+
+    def _piece(self, found: re.Match[str]) -> str:
+        piece = found[0]
+        if piece[0].isdecimal():
+            address = _public(piece)
+            if address is None:
+                return piece
+            return str(ipaddress.IPv4Address(self._halves[address >> 16] << 16 | address & 0xFFFF))
+        if not piece[0].isalpha():
+            return piece
+        made = self._words.get(piece.lower(), piece)
+        return "".join(new.upper() if old.isupper() else new for old, new in zip(piece, made, strict=False))
+
+
+def _word(length: int, ascii_only: bool, used: set[str], avoided: Collection[str], source: random.Random) -> str:
+    """A word of that length nobody has yet, if possible none that occurs in the world either."""
+    letters = string.ascii_lowercase if ascii_only else _ACCENTED
+    spoken = ("bcdfghjklmnprstvwz", "aeiou") if ascii_only else (letters,)
+    for attempt in range(1000):
+        kinds = spoken if attempt < 100 else (letters,)
+        made = "".join(source.choice(kinds[place % len(kinds)]) for place in range(length))
+        if made not in used and (attempt > 500 or made not in avoided):
+            return made
+    # All short words but a few are taken, or all: some scripts write a word in one letter.
+    more = letters if ascii_only else letters + "".join(map(chr, range(0x4E00, 0x9000)))
+    return next(made for made in _all_words(length, more) if made not in used)
+
+
+def _all_words(length: int, letters: str) -> Iterable[str]:
+    if length == 0:
+        yield ""
+        return
+    for head in letters:
+        yield from (head + tail for tail in _all_words(length - 1, letters))
+
+
+def _public(text: str) -> int | None:
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        return None
+    return int(address) if address.is_global else None
+
+
+def _traps(world: World) -> list[tuple[str, str, bool]]:
+    """(datastore, pool path, whether the one is a part of the other): CloudStack finds pools that way."""
+    wanted = {store.remote_path or store.name for store in world.datastores.values()}
+    wanted |= {store.name for store in world.datastores.values()}
+    paths = {pool.path for pool in world.cloud.storage_pools.values()}
+    return [(part, path, part in path) for part in sorted(wanted) if part for path in sorted(paths)]
+
+
+def _knotted(part: str, whole: str) -> Iterable[str]:
+    """The words of both where the part begins or ends inside a word of the whole: `fast` in `breakfast`."""
+    start = whole.find(part)
+    while start >= 0:
+        end = start + len(part)
+        inside = (start > 0 and (whole[start - 1] + part[0]).isalpha()) or (
+            end < len(whole) and (part[-1] + whole[end]).isalpha()
+        )
+        if not inside:
+            return
+        start = whole.find(part, start + 1)
+    for piece in _PIECE.findall(f"{part} {whole}"):
+        if piece[0].isalpha() and piece.lower() not in KEPT_WORDS:
+            yield piece.lower()
+
+
+def _visit(world: World, renamed: Callable[[str], str]) -> None:
+    """Put every text that people chose through `renamed`."""
+    _vsphere(world, renamed)
+    _cloudstack(world, renamed)
+    world.name, world.vcenter_name = renamed(world.name), renamed(world.vcenter_name)
+
+
+def _vsphere(world: World, renamed: Callable[[str], str]) -> None:
+    fixed = {"group-d1"} | {
+        folder
+        for place in world.datacenters.values()
+        for folder in (place.vm_folder, place.host_folder, place.network_folder, place.datastore_folder)
+    }
+    for folder in world.folders.values():
+        if folder.moref not in fixed:
+            folder.name = renamed(folder.name)
+    for table in (world.datacenters, world.computes, world.vapps, world.switches):
+        for place in table.values():
+            place.name = renamed(place.name)
+    for host in world.hosts.values():
+        host.name = renamed(host.name)
+        for group in host.portgroups:
+            group.name, group.vswitch = renamed(group.name), renamed(group.vswitch)
+    for network in world.networks.values():
+        network.name, network.nsx_segment = renamed(network.name), renamed(network.nsx_segment)
+    for store in world.datastores.values():
+        store.name, store.remote_host = renamed(store.name), renamed(store.remote_host)
+        store.remote_path = renamed(store.remote_path)
+    for vm in world.vms.values():
+        vm.name, vm.guest_host_name, vm.question = renamed(vm.name), renamed(vm.guest_host_name), renamed(vm.question)
+        if INTERNAL_NAME_FIELD in vm.custom_fields:
+            vm.custom_fields[INTERNAL_NAME_FIELD] = renamed(vm.custom_fields[INTERNAL_NAME_FIELD])
+        for nic in vm.nics:
+            nic.device_name, nic.ips = renamed(nic.device_name), tuple(renamed(ip) for ip in nic.ips)
+        for disk in vm.disks:
+            disk.file_name, disk.parent_file = renamed(disk.file_name), renamed(disk.parent_file)
+
+
+def _cloudstack(world: World, renamed: Callable[[str], str]) -> None:
+    cloud = world.cloud
+    for table in (
+        *(cloud.zones, cloud.pods, cloud.clusters, cloud.hosts, cloud.domains, cloud.accounts, cloud.users),
+        *(cloud.projects, cloud.networks, cloud.service_offerings, cloud.disk_offerings, cloud.storage_pools),
+        *(cloud.templates, cloud.volumes, cloud.instances),
+    ):
+        for item in table.values():
+            item.name = renamed(item.name)
+    for domain in cloud.domains.values():
+        domain.path = renamed(domain.path)
+    for host in cloud.hosts.values():
+        host.hosttags = renamed(host.hosttags)
+    for network in cloud.networks.values():
+        network.displaytext = renamed(network.displaytext)
+        network.cidr, network.gateway = renamed(network.cidr), renamed(network.gateway)
+        network.startip, network.endip = renamed(network.startip), renamed(network.endip)
+    for offering in cloud.service_offerings.values():
+        offering.hosttags, offering.storagetags = renamed(offering.hosttags), renamed(offering.storagetags)
+    for disk_offering in cloud.disk_offerings.values():
+        disk_offering.tags = renamed(disk_offering.tags)
+    for pool in cloud.storage_pools.values():
+        pool.path, pool.host, pool.tags = renamed(pool.path), renamed(pool.host), renamed(pool.tags)
+    for volume in cloud.volumes.values():
+        volume.path = renamed(volume.path)
+        volume.chaininfo = [renamed(file) for file in volume.chaininfo]
+    for instance in cloud.instances.values():
+        instance.displayname, instance.instancename = renamed(instance.displayname), renamed(instance.instancename)
+        for card in instance.nics:
+            card.ipaddress = renamed(card.ipaddress)
+
+
+def _forget(world: World) -> None:
+    """What is free text, or quotes names in sentences."""
+    fields: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for vm in world.vms.values():
+        vm.annotation = NOTE if vm.annotation else ""
+        vm.custom_fields = {
+            name if name == INTERNAL_NAME_FIELD else fields.setdefault(name, f"field {len(fields) + 1}"): (
+                value if name == INTERNAL_NAME_FIELD else values.setdefault(value, f"value {len(values) + 1}")
+            )
+            for name, value in vm.custom_fields.items()
+        }
+    world.cloud.jobs.clear()
+    world.cloud.events.clear()
