@@ -253,6 +253,17 @@ def test_no_name_of_the_site_is_left_after_scrubbing(tmp_path: Path) -> None:
         found = record(vcenter_of(twin), cloudstack_of(twin), scrubbed=True)
     save_world(found.world, tmp_path / "site.json")
     text = json.dumps(json.loads((tmp_path / "site.json").read_text())).lower()
-    for word in ("hunter2", "jane", "k-4711-x", "cost", "finance", "corporate", "apollo", "billing", "intranet", "fra1"):
+    for word in (
+        "hunter2",
+        "jane",
+        "k-4711-x",
+        "cost",
+        "finance",
+        "corporate",
+        "apollo",
+        "billing",
+        "intranet",
+        "fra1",
+    ):
         assert word not in text, word
     assert len(found.world.vms) == len(world.vms)

@@ -42,7 +42,8 @@ def scrub(world: World, source: random.Random) -> None:
     knotted = {word for part, whole, contained in traps if contained for word in _knotted(part, whole)}
     for _ in range(TRIES):
         names = _Names(texts, knotted, source)
-        if all((names(part) in names(whole)) == contained for part, whole, contained in traps):
+        made = {text: names(text) for trap in traps for text in trap[:2]}
+        if all((made[part] in made[whole]) == contained for part, whole, contained in traps):
             break
     _visit(world, names)
     _forget(world)
