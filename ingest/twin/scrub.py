@@ -17,18 +17,62 @@ import random
 import re
 import string
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, get_origin, get_type_hints
 
+from ingest.model.inventory import Vlan
+from ingest.twin.cloud import Journal
 from ingest.twin.world import World
 
 # What must be recognised later on: file types, CloudStack's root domain and volumes, VMs of the platform.
 KEPT_WORDS = frozenset({"root", "vmdk", "vmx", "iso"})
 PLATFORM_NAME = re.compile(r"vCLS[- (].*|[irsv]-\d+-.+")  # vSphere Cluster Services; CloudStack's i-2-34-VM, v-1-VM
 INTERNAL_NAME_FIELD = "cloud.vm.internal.name"
+# Texts that are no names: ids and references, words of the APIs, secrets of the twin's own. A field that is not here is
+# renamed, so that one nobody thought of shows as a broken rehearsal and not as a leak.
+KEPT_ENDS = ("id", "ids", "uuid", "state", "status", "type", "mode", "_folder", "uri")
+KEPT = frozenset(
+    {
+        *("moref", "parent", "datacenter", "compute", "switch", "uplink", "folder", "vapp", "resource_pool", "host"),
+        *("hosts", "network", "datastore", "mac", "macaddress", "label", "card", "port_key", "sharing", "shared_bus"),
+        *(
+            "version",
+            "build",
+            "url",
+            "pvlans",
+            "guest_full_name",
+            "firmware",
+            "managed_by",
+            "extra_devices",
+            "disabled_methods",
+        ),
+        *("hypervisor", "hypervisorversion", "osnameforhypervisor", "scope", "format", "details", "resource"),
+        *("vcenter_version", "vcenter_user", "vcenter_password", "api_key", "secret_key", "configuration", "journal"),
+        *(
+            "zone_configuration",
+            "jobs",
+            "events",
+            "annotation",
+            "custom_fields",
+            "os_types",
+            "ft_partner",
+            "permissions",
+        ),
+        *("services", "isolationmethods"),
+    }
+)
+CHOSEN = frozenset({("StoragePool", "host"), ("World", "hosts"), ("Cloud", "hosts")})
 NOTE = "(a note was here)"
 TRIES = 100
 _ACCENTED = "àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþ"
-_PIECE = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])|%[0-9A-Fa-f]{2}|[A-Za-z]+|[^\W\d_a-zA-Z]+")
+_PIECE = re.compile(
+    r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"  # IPv4
+    r"|(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])"  # IPv6
+    r"|%[0-9A-Fa-f]{2}|[A-Za-z]+|[^\W\d_a-zA-Z]+"
+)
 _PUBLIC, _PUBLIC_HALVES = 240 << 8, 4096  # 240.0.0.0/4: reserved, nobody's
+_DOCUMENTATION = 0x2001_0DB8 << 32  # 2001:db8::/32 is for documentation
 
 
 def scrub(world: World, source: random.Random) -> None:
@@ -38,6 +82,8 @@ def scrub(world: World, source: random.Random) -> None:
     """
     texts = _Texts()
     _visit(world, texts.collect)
+    for vm in world.vms.values():
+        texts.collect(vm.custom_fields.get(INTERNAL_NAME_FIELD, ""))
     traps = _traps(world)
     knotted = {word for part, whole, contained in traps if contained for word in _knotted(part, whole)}
     for _ in range(TRIES):
@@ -46,7 +92,7 @@ def scrub(world: World, source: random.Random) -> None:
         if all((made[part] in made[whole]) == contained for part, whole, contained in traps):
             break
     _visit(world, names)
-    _forget(world)
+    _forget(world, names)
 
 
 class _Texts:
@@ -61,7 +107,7 @@ class _Texts:
         for piece in _PIECE.findall("" if PLATFORM_NAME.fullmatch(text) else text):
             if (address := _public(piece)) is not None:
                 self.halves[address >> 16] = None
-            elif piece[0].isalpha():
+            elif piece[0].isalpha() and ":" not in piece:
                 self.words[piece.lower()] = None
         return text
 
@@ -71,6 +117,7 @@ class _Names:
 
     def __init__(self, texts: _Texts, knotted: set[str], source: random.Random) -> None:
         self._halves = {half: _PUBLIC + place % _PUBLIC_HALVES for place, half in enumerate(texts.halves)}
+        self._nets: dict[int, int] = {}
         self._words: dict[str, str] = {word: word for word in KEPT_WORDS}
         # Letter by letter, the one way that keeps a part of a word a part of it.
         letters = str.maketrans(
@@ -90,6 +137,8 @@ class _Names:
 
     def _piece(self, found: re.Match[str]) -> str:
         piece = found[0]
+        if ":" in piece:
+            return self._sixth(piece)
         if piece[0].isdecimal():
             address = _public(piece)
             if address is None:
@@ -99,6 +148,16 @@ class _Names:
             return piece
         made = self._words.get(piece.lower(), piece)
         return "".join(new.upper() if old.isupper() else new for old, new in zip(piece, made, strict=False))
+
+    def _sixth(self, piece: str) -> str:
+        try:
+            address = ipaddress.IPv6Address(piece)
+        except ValueError:
+            return piece
+        if not address.is_global:
+            return piece
+        place = self._nets.setdefault(int(address) >> 64, len(self._nets))
+        return str(ipaddress.IPv6Address((_DOCUMENTATION + place) << 64 | int(address) & (1 << 64) - 1))
 
 
 def _word(length: int, ascii_only: bool, used: set[str], avoided: Collection[str], source: random.Random) -> str:
@@ -156,86 +215,66 @@ def _knotted(part: str, whole: str) -> Iterable[str]:
 
 
 def _visit(world: World, renamed: Callable[[str], str]) -> None:
-    """Put every text that people chose through `renamed`."""
-    _vsphere(world, renamed)
-    _cloudstack(world, renamed)
-    world.name, world.vcenter_name = renamed(world.name), renamed(world.vcenter_name)
-
-
-def _vsphere(world: World, renamed: Callable[[str], str]) -> None:
+    """Put every text that people chose through `renamed`: what is not known to be something else is taken for one."""
     fixed = {"group-d1"} | {
         folder
         for place in world.datacenters.values()
         for folder in (place.vm_folder, place.host_folder, place.network_folder, place.datastore_folder)
     }
-    for folder in world.folders.values():
-        if folder.moref not in fixed:
-            folder.name = renamed(folder.name)
-    for table in (world.datacenters, world.computes, world.vapps, world.switches):
-        for place in table.values():
-            place.name = renamed(place.name)
-    for host in world.hosts.values():
-        host.name = renamed(host.name)
-        for group in host.portgroups:
-            group.name, group.vswitch = renamed(group.name), renamed(group.vswitch)
-    for network in world.networks.values():
-        network.name, network.nsx_segment = renamed(network.name), renamed(network.nsx_segment)
-    for store in world.datastores.values():
-        store.name, store.remote_host = renamed(store.name), renamed(store.remote_host)
-        store.remote_path = renamed(store.remote_path)
-    for vm in world.vms.values():
-        vm.name, vm.guest_host_name, vm.question = renamed(vm.name), renamed(vm.guest_host_name), renamed(vm.question)
-        if INTERNAL_NAME_FIELD in vm.custom_fields:
-            vm.custom_fields[INTERNAL_NAME_FIELD] = renamed(vm.custom_fields[INTERNAL_NAME_FIELD])
-        for nic in vm.nics:
-            nic.device_name, nic.ips = renamed(nic.device_name), tuple(renamed(ip) for ip in nic.ips)
-        for disk in vm.disks:
-            disk.file_name, disk.parent_file = renamed(disk.file_name), renamed(disk.parent_file)
+    names_of_fixed = {moref: world.folders[moref].name for moref in fixed if moref in world.folders}
+    _walk(world, renamed)
+    for moref, name in names_of_fixed.items():
+        world.folders[moref].name = name
 
 
-def _cloudstack(world: World, renamed: Callable[[str], str]) -> None:
-    cloud = world.cloud
-    for table in (
-        *(cloud.zones, cloud.pods, cloud.clusters, cloud.hosts, cloud.domains, cloud.accounts, cloud.users),
-        *(cloud.projects, cloud.networks, cloud.service_offerings, cloud.disk_offerings, cloud.storage_pools),
-        *(cloud.templates, cloud.volumes, cloud.instances),
-    ):
-        for item in table.values():
-            item.name = renamed(item.name)
-    for domain in cloud.domains.values():
-        domain.path = renamed(domain.path)
-    for host in cloud.hosts.values():
-        host.hosttags = renamed(host.hosttags)
-    for network in cloud.networks.values():
-        network.displaytext = renamed(network.displaytext)
-        network.cidr, network.gateway = renamed(network.cidr), renamed(network.gateway)
-        network.startip, network.endip = renamed(network.startip), renamed(network.endip)
-    for offering in cloud.service_offerings.values():
-        offering.hosttags, offering.storagetags = renamed(offering.hosttags), renamed(offering.storagetags)
-    for disk_offering in cloud.disk_offerings.values():
-        disk_offering.tags = renamed(disk_offering.tags)
-    for pool in cloud.storage_pools.values():
-        pool.path, pool.host, pool.tags = renamed(pool.path), renamed(pool.host), renamed(pool.tags)
-    for volume in cloud.volumes.values():
-        volume.path = renamed(volume.path)
-        volume.chaininfo = [renamed(file) for file in volume.chaininfo]
-    for instance in cloud.instances.values():
-        instance.displayname, instance.instancename = renamed(instance.displayname), renamed(instance.instancename)
-        for card in instance.nics:
-            card.ipaddress = renamed(card.ipaddress)
+def _walk(thing: Any, renamed: Callable[[str], str]) -> None:
+    for name in _chosen(type(thing)):  # type: ignore[arg-type]  # mypy: type[Any] is not Hashable
+        setattr(thing, name, _new(getattr(thing, name), renamed))
 
 
-def _forget(world: World) -> None:
+def _new(value: Any, renamed: Callable[[str], str]) -> Any:
+    """The value with its texts renamed; objects in it are changed in place, keys are left alone."""
+    if isinstance(value, str):
+        return renamed(value) if value else value
+    if isinstance(value, list | tuple):
+        return type(value)(_new(one, renamed) for one in value)
+    if isinstance(value, dict):
+        return {key: _new(one, renamed) for key, one in value.items()}
+    if is_dataclass(value) and not isinstance(value, type | Vlan):
+        _walk(value, renamed)
+    return value
+
+
+@cache
+def _chosen(kind: type[Any]) -> tuple[str, ...]:
+    """The fields of a class that hold what people chose, or objects with such fields."""
+    hints = get_type_hints(kind)
+    return tuple(
+        field.name
+        for field in fields(kind)
+        if field.compare
+        and get_origin(hints[field.name]) is not Literal
+        and hints[field.name] not in (int, float, bool)
+        and not _is_kept(kind.__name__, field.name)
+    )
+
+
+def _is_kept(kind: str, name: str) -> bool:
+    return (kind, name) not in CHOSEN and (name in KEPT or name.endswith(KEPT_ENDS))
+
+
+def _forget(world: World, renamed: Callable[[str], str]) -> None:
     """What is free text, or quotes names in sentences."""
-    fields: dict[str, str] = {}
+    keys: dict[str, str] = {}
     values: dict[str, str] = {}
     for vm in world.vms.values():
         vm.annotation = NOTE if vm.annotation else ""
         vm.custom_fields = {
-            name if name == INTERNAL_NAME_FIELD else fields.setdefault(name, f"field {len(fields) + 1}"): (
-                value if name == INTERNAL_NAME_FIELD else values.setdefault(value, f"value {len(values) + 1}")
+            key if key == INTERNAL_NAME_FIELD else keys.setdefault(key, f"field {len(keys) + 1}"): (
+                renamed(value) if key == INTERNAL_NAME_FIELD else values.setdefault(value, f"value {len(values) + 1}")
             )
-            for name, value in vm.custom_fields.items()
+            for key, value in vm.custom_fields.items()
         }
     world.cloud.jobs.clear()
     world.cloud.events.clear()
+    world.cloud.journal = Journal()

@@ -107,13 +107,17 @@ def containment(world: World) -> list[list[bool]]:
 def test_private_addresses_stay_and_public_ones_move_with_their_network() -> None:
     world = generate(3, seed=1, shape=CLEAN)
     first, second, third = world.vms.values()
-    first.nics[0].ips, second.nics[0].ips, third.nics[0].ips = ("8.8.4.4",), ("8.8.8.8", "9.9.9.9"), ("10.1.2.3",)
+    first.nics[0].ips, second.nics[0].ips, third.nics[0].ips = (
+        ("8.8.4.4",),
+        ("8.8.8.8", "9.9.9.9"),
+        ("10.1.2.3", "fe80::250:56ff:fe9a:1384", "2a00:1450::5"),
+    )
     network = next(iter(world.cloud.networks.values()))
     network.cidr, network.gateway, network.startip, network.endip = "8.8.0.0/20", "8.8.0.1", "8.8.4.1", "8.8.8.9"
     scrub(world, random.Random(1))
     public = first.nics[0].ips + second.nics[0].ips
     assert not any(ipaddress.ip_address(one).is_global for one in public)
-    assert third.nics[0].ips == ("10.1.2.3",)
+    assert third.nics[0].ips == ("10.1.2.3", "fe80::250:56ff:fe9a:1384", "2001:db8::5")
     inside = [ipaddress.ip_address(one) in ipaddress.ip_network(network.cidr) for one in public]
     assert inside == [True, True, False]
     assert [one.rpartition(".")[2] for one in public] == ["4", "8", "9"]
