@@ -26,6 +26,7 @@ from ingest.plan.sheet import Sheet
 from ingest.plan.validate import validate
 from ingest.record import Recorded, record
 from ingest.stages.validate import planned_imports
+from ingest.twin.cloud import SystemVm
 from ingest.twin.generator import CLEAN, REALISTIC, admin_keys, generate
 from ingest.twin.scrub import scrub
 from ingest.twin.serving import Twin
@@ -52,6 +53,8 @@ LISTS: dict[str, tuple[str, dict[str, Any]]] = {
     "listOsTypes": ("ostype", {}),
     "listGuestOsMapping": ("guestosmapping", {}),
     "listVirtualMachines": ("virtualmachine", {"listall": True, "projectid": "-1"}),
+    "listSystemVms": ("systemvm", {}),
+    "listRouters": ("router", {"listall": True, "projectid": "-1"}),
     "listVolumes": ("volume", {"listall": True, "projectid": "-1"}),
     "listConfigurations": ("configuration", {}),
 }
@@ -104,7 +107,11 @@ def made(name: str) -> World:
 
 
 def partly_imported(site: Site) -> None:
-    """Every third VM that may be imported is, and one of them is given back."""
+    """Every third VM that may be imported is, and one of them is given back; CloudStack has VMs of its own."""
+    cloud = site.world.cloud
+    host = next(iter(cloud.hosts.values()))
+    for name in ("s-1-VM", "v-2-VM", "r-7-VM"):
+        cloud.system_vms[name] = SystemVm(name, name, host.podid, host.id if name != "r-7-VM" else "")
     snapshot = site.snapshot()
     sheet = enrich(snapshot, Rules())
     ready = planned_imports(sheet, snapshot, validate(sheet, snapshot))

@@ -55,5 +55,6 @@ def read_census(client: CloudStackClient, configuration: Iterable[str], *, progr
         guest_os_mappings=read("guest OS mappings", client.list_guest_os_mappings),
         virtual_machines=read("managed VMs", client.list_virtual_machines),
         volumes=read("volumes", client.list_volumes),
+        system_vms=read("system VMs", client.list_system_vms) + read("virtual routers", client.list_routers),
     )
     return census.model_copy(update={"unread": tuple(unread)})

@@ -33,6 +33,7 @@ from ingest.model.catalogue import (
     Project,
     ServiceOffering,
     StoragePool,
+    SystemVm,
     Template,
     UnmanagedInstance,
     VirtualMachine,
@@ -156,6 +157,14 @@ class CloudStackClient(ApiCaller):
             zoneid=zone_id,
             name=name,
         )
+
+    def list_system_vms(self) -> list[SystemVm]:
+        """CloudStack's own VMs, without virtual routers."""
+        return self._list(SystemVm, "listSystemVms", "systemvm")
+
+    def list_routers(self) -> list[SystemVm]:
+        """All virtual routers, those of projects included."""
+        return self._list(SystemVm, "listRouters", "router", listall=True, projectid=_ALL_PROJECTS)
 
     def list_volumes(self) -> list[Volume]:
         """All volumes that are not removed, those of projects included."""

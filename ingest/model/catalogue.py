@@ -309,6 +309,15 @@ class VirtualMachine(ApiObject):
     nic: tuple[InstanceNic, ...] = ()
 
 
+class SystemVm(ApiObject):
+    """A VM of CloudStack's own; `name` (v-2-VM, r-7-VM) is its name in vCenter too."""
+
+    id: str
+    name: str
+    podid: str = ""
+    hostid: str = ""
+
+
 class Volume(ApiObject):
     """A disk CloudStack knows. `size` in bytes, `path` the file's base name, `chaininfo` JSON with its `diskChain`."""
 
@@ -404,5 +413,6 @@ class Census(Catalogue):
     ip_ranges: tuple[IpRange, ...] = ()
     os_types: tuple[OsType, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    system_vms: tuple[SystemVm, ...] = ()
     callers: tuple[Account, ...] = ()
     unread: tuple[Unread, ...] = ()

@@ -82,6 +82,9 @@ class _Copy:
         self._guests()
         self._instances()
         self._volumes()
+        for vm in census.system_vms:
+            pod = vm.podid if vm.podid in cloud.pods else ""
+            cloud.system_vms[vm.id] = c.SystemVm(vm.id, vm.name, pod, vm.hostid if vm.hostid in cloud.hosts else "")
 
     def _clusters(self) -> None:
         computes: dict[tuple[str, str], list[str]] = {}

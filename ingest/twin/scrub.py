@@ -35,31 +35,12 @@ KEPT_ENDS = ("id", "ids", "uuid", "state", "status", "type", "mode", "_folder", 
 KEPT = frozenset(
     {
         *("moref", "parent", "datacenter", "compute", "switch", "uplink", "folder", "vapp", "resource_pool", "host"),
-        *("hosts", "network", "datastore", "mac", "macaddress", "label", "card", "port_key", "sharing", "shared_bus"),
-        *(
-            "version",
-            "build",
-            "url",
-            "pvlans",
-            "guest_full_name",
-            "firmware",
-            "managed_by",
-            "extra_devices",
-            "disabled_methods",
-        ),
-        *("hypervisor", "hypervisorversion", "osnameforhypervisor", "scope", "format", "details", "resource"),
-        *("vcenter_version", "vcenter_user", "vcenter_password", "api_key", "secret_key", "configuration", "journal"),
-        *(
-            "zone_configuration",
-            "jobs",
-            "events",
-            "annotation",
-            "custom_fields",
-            "os_types",
-            "ft_partner",
-            "permissions",
-        ),
-        *("services", "isolationmethods"),
+        *("hosts", "network", "datastore", "ft_partner", "permissions", "mac", "macaddress", "label", "card"),
+        *("port_key", "sharing", "shared_bus", "pvlans", "version", "build", "url", "guest_full_name", "firmware"),
+        *("managed_by", "extra_devices", "disabled_methods", "hypervisor", "hypervisorversion", "scope", "format"),
+        *("osnameforhypervisor", "details", "resource", "services", "isolationmethods", "configuration"),
+        *("zone_configuration", "vcenter_version", "vcenter_user", "vcenter_password", "api_key", "secret_key"),
+        *("journal", "jobs", "events", "annotation", "custom_fields", "os_types"),
     }
 )
 CHOSEN = frozenset({("StoragePool", "host"), ("World", "hosts"), ("Cloud", "hosts")})

@@ -40,7 +40,7 @@ def test_lists_keep_the_servers_order_and_refused_ones_are_named(serve: Serve, c
     assert [one.what for one in census.unread] == ["address ranges of networks", "guest operating systems"]
     assert "no" in census.unread[0].why
     assert "432" in census.unread[1].why
-    assert len(steps) == 19
+    assert len(steps) == 21
     assert "listUnmanagedInstances" not in server.commands
 
 

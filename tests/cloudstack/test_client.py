@@ -48,6 +48,8 @@ LISTS: dict[str, tuple[str, str, dict[str, str]]] = {
     "list_projects": ("listProjects", "project", {"listall": "true"}),
     "list_templates": ("listTemplates", "template", {"templatefilter": "all", "listall": "true"}),
     "list_os_types": ("listOsTypes", "ostype", {}),
+    "list_system_vms": ("listSystemVms", "systemvm", {}),
+    "list_routers": ("listRouters", "router", {"listall": "true", "projectid": "-1"}),
     "list_volumes": ("listVolumes", "volume", {"listall": "true", "projectid": "-1"}),
     "list_guest_os_mappings": ("listGuestOsMapping", "guestosmapping", {"hypervisor": "VMware"}),
     "list_virtual_machines": (

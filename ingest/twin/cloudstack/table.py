@@ -11,6 +11,7 @@ from ingest.twin.cloudstack import (
     lists_management,
     lists_networks,
     lists_offerings,
+    lists_system_vms,
     unmanage,
     unmanaged_command,
 )
@@ -59,6 +60,7 @@ _ALL: tuple[Command, ...] = (
     *lists_ip_ranges.COMMANDS,
     *lists_instances.COMMANDS,
     *lists_management.COMMANDS,
+    *lists_system_vms.COMMANDS,
     *unmanaged_command.COMMANDS,
     *import_command.COMMANDS,
     *unmanage.COMMANDS,

@@ -63,6 +63,9 @@ CLOUD = (
     ("instances", "accountid", ("accounts",)),
     ("instances", "domainid", ("domains",)),
     ("instances", "projectid", ("projects",)),
+    ("system_vms", "podid", ("pods",)),
+    ("system_vms", "hostid", ("hosts",)),
+    ("system_vms", "lasthostid", ("hosts",)),
     ("volumes", "instanceid", ("instances",)),
     ("volumes", "poolid", ("storage_pools",)),
 )

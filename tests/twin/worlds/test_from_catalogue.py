@@ -92,6 +92,10 @@ CENSUS = seen.Census(
         ),
         seen.VirtualMachine(id="i-2", name="elsewhere", zoneid="z-1", state="Running", hostid="h-3", projectid="j-1"),
     ),
+    system_vms=(
+        seen.SystemVm(id="y-1", name="v-1-VM", podid="p-1", hostid="h-1"),
+        seen.SystemVm(id="y-2", name="r-4-VM", podid="p-9", hostid="h-9"),
+    ),
     volumes=(
         seen.Volume(
             id="v-1", name="ROOT-1", type="ROOT", virtualmachineid="i-1", storageid="q-1", size=9,
@@ -182,6 +186,13 @@ def test_instances_and_volumes(world: World) -> None:
     assert cloud.volumes["v-1"].chaininfo == ["[ds] app/app-000001.vmdk", "[ds] app/app.vmdk"]
     assert (cloud.volumes["v-2"].chaininfo, cloud.volumes["v-2"].poolid) == ([], "")
     assert "v-3" not in cloud.volumes
+
+
+def test_vms_of_cloudstacks_own_keep_their_place_where_it_is_known(world: World) -> None:
+    assert [(one.instancename, one.podid, one.hostid) for one in world.cloud.system_vms.values()] == [
+        ("v-1-VM", "p-1", "h-1"),
+        ("r-4-VM", "", ""),
+    ]
 
 
 def test_of_nothing_readable_there_is_still_an_administrator() -> None:
