@@ -1,10 +1,16 @@
-"""Writes the reference pages that follow from the code: columns, checks, settings, commands. `make docs` runs it."""
+"""Writes the reference pages that follow from the code: columns, checks, settings, commands, the world file.
+
+`make docs` runs it.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -16,6 +22,7 @@ from ingest.plan.checks import CHECKS
 from ingest.plan.columns import PLAN_COLUMNS, REQUIRED
 from ingest.plan.rules import DiskChoice, Match, NetworkChoice, Rule, Set
 from ingest.settings import SECTIONS, secret_name, variable
+from ingest.twin.worldfile import FORMAT_VERSION, MAXIMUM_BYTES, MAXIMUM_YAML_BYTES, json_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by `make docs` from the code; edit the code instead. -->\n\n"
@@ -123,11 +130,11 @@ def commands_page() -> str:
         "| 0 | all done: every row imported, every test ok |",
         "| 2 | usage or configuration: wrong option, setting, file, password, key or certificate |",
         "| 3 | critical findings block rows |",
-        "| 4 | some rows failed, or their outcome is unknown |",
+        "| 4 | some rows failed, or their outcome is unknown; `twin record`: some things could not be read |",
         "| 5 | stopped: cancelled or interrupted |",
         "| 6 | a server could not be reached, or did not do what was asked |\n",
     ]
-    for words in (*([name] for name in COMMANDS if name != "twin"), ["twin", "serve"]):
+    for words in (*([name] for name in COMMANDS if name != "twin"), ["twin", "serve"], ["twin", "record"]):
         lines.append(f"## ingest {' '.join(words)}\n\n```text\n{_help(words)}\n```\n")
     return "\n".join(lines)
 
@@ -139,12 +146,125 @@ def _help(words: list[str]) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
 
 
+def world_file_page() -> str:
+    """Both forms of the world file, key by key."""
+    schema = json_schema()
+    short, complete = (one["$ref"] for one in schema["oneOf"])
+    lines = [
+        NOTE + "# World file\n",
+        "What the twin serves (`ingest twin serve --world FILE`): YAML, or JSON, which is YAML too. Two forms:\n",
+        "- `kind: description` (the default), for people: a generated site with changes of their own;",
+        "  `data/demo-world.yaml` shows and explains it.",
+        "- `kind: world`, for programs: everything, CloudStack's side and the twin's keys and password included.",
+        "  `ingest twin record` writes it, readable for its owner only.\n",
+        f"Every file says `version: {FORMAT_VERSION}`; another version is refused, and so are unknown keys, wrong",
+        "types and references to things that are not there, each with file, line and cure. What a new release adds has",
+        "a default, so that older files still load and the version stays. It rises when a key changes its meaning; a",
+        "release that raises it reads files of the version before and writes the new one.\n",
+        f"A file has at most {MAXIMUM_BYTES >> 20} MiB, {MAXIMUM_YAML_BYTES >> 20} MiB when it is not JSON. The same",
+        "as a JSON Schema, for editors and other programs: [world-file.schema.json](world-file.schema.json).\n",
+        "Keys without a default are needed. In the complete form the tables are objects by id (vSphere: the managed",
+        "object id), and each object stands under its own id.\n",
+    ]
+    seen: set[str] = set()
+    for title, reference in (("Description", short), ("World", complete)):
+        lines.append(f"## {title}\n")
+        lines.extend(_definitions(reference, schema["$defs"], seen))
+    return "\n".join(lines)
+
+
+def _definitions(reference: str, known: dict[str, Any], seen: set[str]) -> Iterator[str]:
+    """The section of a definition, then those of what it refers to."""
+    name = reference.rpartition("/")[2]
+    definition = known[name]
+    if name in seen or "properties" not in definition:
+        return
+    seen.add(name)
+    yield f"### {_spoken(name)}\n"
+    if definition.get("description"):
+        yield definition["description"].replace("\n", " ").replace("  ", "\n\n") + "\n"
+    yield "| Key | Type | Default |"
+    yield "| --- | --- | --- |"
+    needed = definition.get("required", ())
+    for key, value in definition["properties"].items():
+        default = "**needed**" if key in needed else _shown(value.get("default"))
+        kind = _type(value).replace("|", "\\|")  # patterns have bars, and so have tables
+        yield f"| `{key}` | {kind} | {default} |"
+    yield ""
+    for value in definition["properties"].values():
+        for one in _references(value):
+            yield from _definitions(one, known, seen)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"]
+        for value in schema.values():
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)
+
+
+def _spoken(name: str) -> str:
+    """`ingest__twin__cloud__Host` as people say it: there are two kinds of hosts, and of networks."""
+    sides = {"cloud": "CloudStack", "world": "vSphere"}
+    module, _, short = name.rpartition("__")
+    return f"{short} ({sides[module.rpartition('__')[2]]})" if module else short
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return _spoken(schema["$ref"].rpartition("/")[2])
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{one}`" for one in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "prefixItems" in schema:
+        return f"list of {len(schema['prefixItems'])}: {', '.join(_type(one) for one in schema['prefixItems'])}"
+    kind = schema.get("type", "anything")
+    if kind == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    if kind == "object":
+        values = schema.get("additionalProperties")
+        return f"object of {_type(values)}" if isinstance(values, dict) else "object"
+    return str(kind) + _bounds(schema)
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    words = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "more than {}",
+        "maximum": "at most {}",
+        "minLength": "at least {} characters",
+        "maxLength": "at most {} characters",
+        "pattern": "like `{}`",
+    }
+    said = ", ".join(text.format(schema[key]) for key, text in words.items() if key in schema)
+    return f" ({said})" if said else ""
+
+
+def _shown(value: Any) -> str:
+    """A default; what is empty is not worth showing."""
+    return "" if value in (None, "", [], {}) or isinstance(value, dict) else f"`{json.dumps(value)}`"
+
+
+def world_file_schema() -> str:
+    """The JSON Schema of the world file."""
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
 PAGES = {
     "columns.md": columns_page,
     "checks.md": checks_page,
     "rules.md": rules_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
+    "world-file.md": world_file_page,
+    "world-file.schema.json": world_file_schema,
 }
 
 

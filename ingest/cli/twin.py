@@ -89,3 +89,13 @@ def _world_of_vcenter(seed: int) -> World:
 
     with connect(load_settings().vcenter) as vcenter:
         return world_from_inventory(read_inventory(vcenter), seed=seed)
+
+
+app.command(
+    "ingest.cli.twin_record:record",
+    name="record",
+    help="Read vCenter and CloudStack into a world file, to rehearse on a copy of your site. Changes nothing there.\n\n"
+    "The file holds no API keys, passwords, certificates or mail addresses of the site; the copy has keys and a "
+    "password of its own. It does hold names, addresses and notes of VMs, unless --scrub. Exit codes: 0 all recorded, "
+    "4 recorded without some lists or properties this account may not read (they are named), 2 and 6 nothing recorded.",
+)

@@ -25,16 +25,21 @@ from ingest.model.catalogue import (
     Domain,
     GuestOsMapping,
     Host,
+    IpRange,
     Job,
     Network,
     NetworkOffering,
+    OsType,
     PhysicalNetwork,
+    Pod,
     Project,
     ServiceOffering,
     StoragePool,
+    SystemVm,
     Template,
     UnmanagedInstance,
     VirtualMachine,
+    Volume,
     Zone,
 )
 from ingest.model.request import ImportRequest, NetworkRequest
@@ -61,8 +66,12 @@ class CloudStackClient(ApiCaller):
         """All zones."""
         return self._list(Zone, "listZones", "zone")
 
-    def list_clusters(self, hypervisor: str = "VMware") -> list[Cluster]:
-        """The clusters of one hypervisor."""
+    def list_pods(self) -> list[Pod]:
+        """All pods."""
+        return self._list(Pod, "listPods", "pod")
+
+    def list_clusters(self, hypervisor: str | None = "VMware") -> list[Cluster]:
+        """The clusters of one hypervisor, or of all."""
         return self._list(Cluster, "listClusters", "cluster", hypervisor=hypervisor)
 
     def list_hosts(self, cluster_id: str | None = None) -> list[Host]:
@@ -87,13 +96,17 @@ class CloudStackClient(ApiCaller):
         """The network offerings a network can be made of."""
         return self._list(NetworkOffering, "listNetworkOfferings", "networkoffering", state="Enabled")
 
-    def list_service_offerings(self) -> list[ServiceOffering]:
-        """The active compute offerings."""
-        return self._list(ServiceOffering, "listServiceOfferings", "serviceoffering", listall=True)
+    def list_ip_ranges(self) -> list[IpRange]:
+        """The address ranges of networks; Shared networks have them."""
+        return self._list(IpRange, "listVlanIpRanges", "vlaniprange")
 
-    def list_disk_offerings(self) -> list[DiskOffering]:
-        """The active disk offerings. Those bound to a compute offering are not among them."""
-        return self._list(DiskOffering, "listDiskOfferings", "diskoffering", listall=True)
+    def list_service_offerings(self, state: str | None = None) -> list[ServiceOffering]:
+        """The active compute offerings; `all` gives inactive ones too."""
+        return self._list(ServiceOffering, "listServiceOfferings", "serviceoffering", listall=True, state=state)
+
+    def list_disk_offerings(self, state: str | None = None) -> list[DiskOffering]:
+        """The active disk offerings; `all` gives inactive ones too. Those bound to a compute offering are missing."""
+        return self._list(DiskOffering, "listDiskOfferings", "diskoffering", listall=True, state=state)
 
     def list_storage_pools(self) -> list[StoragePool]:
         """All primary storage pools; members of datastore clusters are never listed, only the cluster's own pool."""
@@ -107,6 +120,10 @@ class CloudStackClient(ApiCaller):
         """All accounts of people; those of projects are hidden by the server."""
         return self._list(Account, "listAccounts", "account", listall=True)
 
+    def list_own_accounts(self) -> list[Account]:
+        """The account of this key: without listall the server shows an admin only his own."""
+        return self._list(Account, "listAccounts", "account")
+
     def list_projects(self) -> list[Project]:
         """All projects."""
         return self._list(Project, "listProjects", "project", listall=True)
@@ -115,6 +132,10 @@ class CloudStackClient(ApiCaller):
         """All templates, once for each zone they are in."""
         rows = self.list_all("listTemplates", "template", templatefilter="all", listall=True)
         return self._objects(Template, "listTemplates", rows, identity=_by_id_and_zone)
+
+    def list_os_types(self) -> list[OsType]:
+        """All guest operating systems."""
+        return self._list(OsType, "listOsTypes", "ostype")
 
     def list_guest_os_mappings(self, hypervisor: str = "VMware") -> list[GuestOsMapping]:
         """Which guest OS of CloudStack belongs to which guest id of a hypervisor."""
@@ -146,6 +167,18 @@ class CloudStackClient(ApiCaller):
             zoneid=zone_id,
             name=name,
         )
+
+    def list_system_vms(self) -> list[SystemVm]:
+        """CloudStack's own VMs, without virtual routers."""
+        return self._list(SystemVm, "listSystemVms", "systemvm")
+
+    def list_routers(self) -> list[SystemVm]:
+        """All virtual routers, those of projects included."""
+        return self._list(SystemVm, "listRouters", "router", listall=True, projectid=_ALL_PROJECTS)
+
+    def list_volumes(self) -> list[Volume]:
+        """All volumes that are not removed, those of projects included."""
+        return self._list(Volume, "listVolumes", "volume", listall=True, projectid=_ALL_PROJECTS)
 
     def list_configurations(self, names: Iterable[str]) -> dict[str, str]:
         """Global settings by name; a setting this release does not have is missing, one without a value is ''."""

@@ -25,6 +25,12 @@ class Zone(ApiObject):
     allocationstate: str = ""
 
 
+class Pod(ApiObject):
+    id: str
+    name: str
+    zoneid: str = ""
+
+
 class Cluster(ApiObject):
     """`name` is `vcenter/datacenter/cluster` for VMware clusters."""
 
@@ -100,6 +106,15 @@ class NetworkOffering(ApiObject):
     forvpc: bool = False
 
 
+class IpRange(ApiObject):
+    """The addresses a Shared network hands out; it may have several ranges."""
+
+    id: str
+    networkid: str = ""
+    startip: str = ""
+    endip: str = ""
+
+
 class ServiceOffering(ApiObject):
     """Compute offering. `cpunumber`, `cpuspeed` (MHz), `memory` (MiB) are None when left open to the VM."""
 
@@ -155,16 +170,39 @@ class StoragePool(ApiObject):
     disksizeused: int = 0
 
 
-class Domain(ApiObject):
+class Limited(ApiObject):
+    """Whoever may own a limited number of things: a number as text, "Unlimited", '' when not said.
+
+    Memory in MiB, primary storage in GiB.
+    """
+
+    vmlimit: str = ""
+    cpulimit: str = ""
+    memorylimit: str = ""
+    volumelimit: str = ""
+    primarystoragelimit: str = ""
+    networklimit: str = ""
+
+
+class Domain(Limited):
     id: str
     name: str
     path: str = ""
     level: int = 0
     state: str = ""
+    parentdomainid: str = ""
 
 
-class Account(ApiObject):
-    """`accounttype`: 0 user, 1 root admin, 2 domain admin, 5 project."""
+class User(ApiObject):
+    """A login of an account. Mail addresses and keys, which the API shows too, are not read."""
+
+    id: str
+    username: str
+    state: str = ""
+
+
+class Account(Limited):
+    """`accounttype`: 0 user, 1 root admin, 2 domain admin, 5 project. Its users are never saved with it."""
 
     id: str
     name: str
@@ -173,14 +211,16 @@ class Account(ApiObject):
     domainpath: str = ""
     accounttype: int = 0
     state: str = ""
+    user: tuple[User, ...] = Field(default=(), exclude=True)
 
 
-class Project(ApiObject):
+class Project(Limited):
     id: str
     name: str
     domainid: str = ""
     domain: str = ""
     state: str = ""
+    projectaccountname: str = ""
 
 
 class Template(ApiObject):
@@ -190,7 +230,13 @@ class Template(ApiObject):
     ostypeid: str = ""
     ostypename: str = ""
     isready: bool = False
+    format: str = ""
     zoneid: str = ""
+
+
+class OsType(ApiObject):
+    id: str
+    description: str = ""
 
 
 class GuestOsMapping(ApiObject):
@@ -263,10 +309,14 @@ class InstanceNic(ApiObject):
     macaddress: str = ""
     ipaddress: str = ""
     isdefault: bool = False
+    deviceid: int = 0
 
 
 class VirtualMachine(ApiObject):
-    """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM."""
+    """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM.
+
+    `memory` in MiB, `cpuspeed` in MHz. `details` may hold passwords: they are never saved with it.
+    """
 
     id: str
     name: str
@@ -280,8 +330,38 @@ class VirtualMachine(ApiObject):
     hostid: str = ""
     serviceofferingid: str = ""
     templateid: str = ""
+    guestosid: str = ""
+    cpunumber: int = 0
+    cpuspeed: int = 0
+    memory: int = 0
     hypervisor: str = ""
+    created: str = ""
+    details: dict[str, str] = Field(default_factory=dict, exclude=True)
     nic: tuple[InstanceNic, ...] = ()
+
+
+class SystemVm(ApiObject):
+    """A VM of CloudStack's own; `name` (v-2-VM, r-7-VM) is its name in vCenter too."""
+
+    id: str
+    name: str
+    podid: str = ""
+    hostid: str = ""
+
+
+class Volume(ApiObject):
+    """A disk CloudStack knows. `size` in bytes, `path` the file's base name, `chaininfo` JSON with its `diskChain`."""
+
+    id: str
+    name: str
+    type: str = ""  # ROOT, DATADISK
+    size: int = 0
+    path: str = ""
+    chaininfo: str = ""
+    deviceid: int = 0
+    storageid: str = ""
+    diskofferingid: str = ""
+    virtualmachineid: str = ""
 
 
 class Job(ApiObject):
@@ -345,3 +425,27 @@ class Catalogue(BaseModel):
     guest_os_mappings: tuple[GuestOsMapping, ...] = ()
     unmanaged: tuple[UnmanagedInstance, ...] = ()
     virtual_machines: tuple[VirtualMachine, ...] = ()
+
+
+class Unread(BaseModel):
+    """A list the API would not give: `what` it holds, `why` in the server's words."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    why: str
+
+
+class Census(Catalogue):
+    """Everything of CloudStack a copy of it needs. Tuples keep the server's order.
+
+    `callers` are the accounts the key belongs to: one. `unread` are the lists that were refused; they are empty here.
+    """
+
+    pods: tuple[Pod, ...] = ()
+    ip_ranges: tuple[IpRange, ...] = ()
+    os_types: tuple[OsType, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    system_vms: tuple[SystemVm, ...] = ()
+    callers: tuple[Account, ...] = ()
+    unread: tuple[Unread, ...] = ()

@@ -136,6 +136,7 @@ class VirtualMachine:
     guest_host_name: str = ""
     tools_status: str = ""
     firmware: str = "bios"
+    secure_boot: bool = False
     in_vapp: bool = False
     has_snapshot: bool = False
     consolidation_needed: bool = False
@@ -204,7 +205,10 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network of the inventory. Standard networks carry no VLAN here: each host's port group has its own."""
+    """A network of the inventory. Standard networks carry no VLAN here: each host's port group has its own.
+
+    `binding` of a distributed port group: earlyBinding, lateBinding, ephemeral (ports exist while VMs run).
+    """
 
     moref: str
     name: str
@@ -219,6 +223,7 @@ class Network:
     opaque_id: str = ""
     opaque_type: str = ""
     nsx: bool = False
+    binding: str = ""
 
 
 @dataclass(frozen=True, slots=True)

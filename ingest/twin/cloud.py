@@ -352,6 +352,17 @@ class Instance:
 
 
 @dataclass(slots=True)
+class SystemVm:
+    """A VM of CloudStack's own: `instancename` like v-2-VM, r-7-VM. It hides its namesake in vCenter."""
+
+    id: str
+    instancename: str
+    podid: str
+    hostid: str = ""
+    lasthostid: str = ""
+
+
+@dataclass(slots=True)
 class Job:
     """An asynchronous job. `status` 0 pending, 1 done, 2 failed. `created`, `completed` are seconds since the epoch.
 
@@ -430,6 +441,7 @@ class Cloud:
     os_mappings: dict[str, OsMapping] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
     volumes: dict[str, Volume] = field(default_factory=dict)
+    system_vms: dict[str, SystemVm] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)

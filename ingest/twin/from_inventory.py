@@ -47,6 +47,13 @@ def world_from_inventory(inventory: seen.Inventory, *, seed: int = 1) -> World:
     every guest id, all owned by the account "operations" in ROOT/Corporate. A VM whose host is not in the inventory
     (orphaned) is left out, with a warning in the log.
     """
+    parts = vsphere_side(inventory, seed=seed)
+    furnish(parts.world, parts, Fit(tenants=[OWNER], map_every_guest=True))
+    return parts.world
+
+
+def vsphere_side(inventory: seen.Inventory, *, seed: int = 1) -> Parts:
+    """The world's vSphere side alone, and what goes on making up ids for it. CloudStack is empty."""
     return _Copy(inventory, seed).build()
 
 
@@ -69,7 +76,7 @@ class _Copy:
         self.datastores = {found.moref for found in inventory.datastores}
         self.vapps: dict[tuple[str, str], VApp] = {}  # by compute resource and name
 
-    def build(self) -> World:
+    def build(self) -> Parts:
         self.parts.root()
         self._datacenters()
         self._computes()
@@ -90,10 +97,11 @@ class _Copy:
                 store.remote_path,
                 store.url,
             )
-        for vm in self.inventory.vms:
+        # In the order they were registered: CloudStack's losses (what stands behind an unreadable VM, the first of two
+        # of one name on a host) depend on an order that the inventory, sorted by path, does not keep.
+        for vm in sorted(self.inventory.vms, key=lambda one: moref_number(one.moref)):
             self._vm(vm)
-        furnish(self.world, self.parts, Fit(tenants=[OWNER], map_every_guest=True))
-        return self.world
+        return self.parts
 
     def _morefs(self) -> list[str]:
         found = self.inventory
@@ -169,6 +177,7 @@ class _Copy:
             vlan=(found.vlan or Vlan("none")) if kind == "dvs" else None,
             uplink=found.uplink,
             vlan_override_allowed=found.vlan_override_allowed,
+            binding="ephemeral" if found.binding == "ephemeral" else "earlyBinding",
             opaque_id=found.opaque_id,
             opaque_type=found.opaque_type or "nsx.LogicalSwitch",
             nsx_segment=(found.opaque_id or found.moref) if found.nsx and kind == "dvs" else "",
@@ -201,6 +210,7 @@ class _Copy:
             guest_host_name=found.guest_host_name,
             tools_status=found.tools_status,
             firmware=found.firmware,
+            secure_boot=found.secure_boot,
             snapshot=found.has_snapshot,
             consolidation_needed=found.consolidation_needed,
             question=found.question,

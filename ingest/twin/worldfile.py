@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.json_schema import models_json_schema
 
 from ingest.errors import RulesError
 from ingest.twin.world import World
@@ -47,6 +48,17 @@ def _world_model() -> type[BaseModel]:
 
 WorldFile = _world_model()
 STATE = [name for name in WorldFile.model_fields if name not in ("version", "kind")]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a world file of either form, for editors and other programs."""
+    references, shared = models_json_schema(((Description, "validation"), (WorldFile, "validation")))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"World file, version {FORMAT_VERSION}",
+        "oneOf": [references[Description, "validation"], references[WorldFile, "validation"]],
+        **shared,
+    }
 
 
 def save_world(world: World, path: Path) -> None:
@@ -86,14 +98,14 @@ def load_world(path: Path) -> World:
         with contextlib.suppress(json.JSONDecodeError, RecursionError):  # then it is YAML in braces, or an error there
             data = json.loads(text)
     if isinstance(data, dict) and data.get("kind") == "world":
-        return _complete_from_json(text, source)
+        return _complete_from_json(text, data, source)
     if len(text) > MAXIMUM_YAML_BYTES:
         limit = MAXIMUM_YAML_BYTES >> 20
         raise RulesError(f"more than {limit} MiB of YAML", place=source, cure="save the world as JSON: save_world")
     document = read_document(text, source)
     if not isinstance(document.data, dict):
         raise RulesError("expected keys and values at the top", place=document.place(()), cure=CURE)
-    _require_version(document)
+    _require_version(document.data, document)
     if document.data.get("kind") == "world":
         return _whole(checked(WorldFile, document), document)
     return world_from_description(checked(Description, document), document)
@@ -111,21 +123,22 @@ def _read(path: Path) -> str:
         raise RulesError(f"not UTF-8 text: {error.reason}", place=str(path), cure="save it as UTF-8") from None
 
 
-def _complete_from_json(text: str, source: str) -> World:
+def _complete_from_json(text: str, data: dict[str, Any], source: str) -> World:
+    if len(text) > MAXIMUM_YAML_BYTES:
+        _require_version(data, Document(source, None, {}))
     try:
         model = WorldFile.model_validate_json(text, strict=True)
     except ValidationError as error:
         small = len(text) <= MAXIMUM_YAML_BYTES
         document = read_document(text, source) if small else Document(source, None, {})
         if small:
-            _require_version(document)
+            _require_version(data, document)
         raise explained(error, WorldFile, document) from None
     return _whole(model, Document(source, None, {}))
 
 
-def _require_version(document: Document) -> None:
-    assert isinstance(document.data, dict)  # noqa: S101  callers have looked
-    version = document.data.get("version")
+def _require_version(data: dict[str, Any], document: Document) -> None:
+    version = data.get("version")
     if version is None:
         raise RulesError("the key version is missing", place=document.place(()), cure=f"add version: {FORMAT_VERSION}")
     if version != FORMAT_VERSION or isinstance(version, bool):

@@ -141,6 +141,7 @@ DECODERS: dict[str, Callable[[Element], Any]] = {
     "config.ftInfo": lambda value: _number(value, "role"),
     "config.keyId": _present,
     "config.firmware": _text,
+    "config.bootOptions.efiSecureBootEnabled": _boolean,
     "config.annotation": _text,
     "config.guestId": _text,
     "config.guestFullName": _text,

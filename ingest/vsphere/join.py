@@ -161,6 +161,7 @@ def _distributed(seen: Seen, fabric: Fabric) -> list[Network]:
                 uplink=row.uplink_tag or row.moref in uplinks,
                 vlan_override_allowed=row.vlan_override_allowed,
                 nsx=nsx,
+                binding=row.binding,
             )
         )
     return networks

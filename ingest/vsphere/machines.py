@@ -47,6 +47,7 @@ def read_vm(
         guest_host_name=row.guest_host_name,
         tools_status=row.tools_status,
         firmware=row.firmware or "bios",
+        secure_boot=row.secure_boot,
         in_vapp=bool(row.parent_vapp),
         has_snapshot=row.has_snapshot,
         consolidation_needed=row.consolidation_needed,

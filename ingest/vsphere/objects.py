@@ -93,6 +93,7 @@ def portgroup_row(moref: str, _kind: str, values: Mapping[str, Any]) -> PortGrou
         any(tag.key == UPLINK_TAG for tag in values.get("tag") or ()),
         bool(getattr(values.get("config.policy"), "vlanOverrideAllowed", False)),
         values.get("config.backingType") or "",
+        str(values.get("config.type") or ""),
     )
 
 

@@ -75,6 +75,7 @@ class PortGroupRow:
     uplink_tag: bool = False
     vlan_override_allowed: bool = False
     backing_type: str = ""
+    binding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ class VmRow:
     memory_mib: int = 0
     cpu_reservation_mhz: int = 0
     firmware: str = ""
+    secure_boot: bool = False
     annotation: str = ""
     guest_id: str = ""
     guest_full_name: str = ""

@@ -38,6 +38,7 @@ PORTGROUPS: dict[str, tuple[str, ...]] = {
         "config.distributedVirtualSwitch",
         "config.defaultPortConfig",
         "config.policy",
+        "config.type",
         "config.backingType",  # since API 7.0
     )
 }
@@ -55,6 +56,7 @@ VMS: dict[str, tuple[str, ...]] = {
         "config.ftInfo",
         "config.keyId",  # since API 6.5
         "config.firmware",
+        "config.bootOptions.efiSecureBootEnabled",  # since API 6.5
         "config.annotation",
         "config.guestId",
         "config.guestFullName",

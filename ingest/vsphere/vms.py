@@ -54,6 +54,7 @@ _FIELDS = {
     "config.ftInfo": "ft_role",
     "config.keyId": "encrypted",
     "config.firmware": "firmware",
+    "config.bootOptions.efiSecureBootEnabled": "secure_boot",
     "config.annotation": "annotation",
     "config.cpuAllocation.reservation": "cpu_reservation_mhz",
     "config.hardware.numCPU": "cpus",

@@ -35,15 +35,22 @@ def sent(asked: Asked) -> dict[str, str]:
 
 LISTS: dict[str, tuple[str, str, dict[str, str]]] = {
     "list_zones": ("listZones", "zone", {}),
+    "list_pods": ("listPods", "pod", {}),
     "list_clusters": ("listClusters", "cluster", {"hypervisor": "VMware"}),
     "list_hosts": ("listHosts", "host", {"type": "Routing"}),
+    "list_ip_ranges": ("listVlanIpRanges", "vlaniprange", {}),
     "list_service_offerings": ("listServiceOfferings", "serviceoffering", {"listall": "true"}),
     "list_disk_offerings": ("listDiskOfferings", "diskoffering", {"listall": "true"}),
     "list_storage_pools": ("listStoragePools", "storagepool", {}),
     "list_domains": ("listDomains", "domain", {"listall": "true"}),
     "list_accounts": ("listAccounts", "account", {"listall": "true"}),
+    "list_own_accounts": ("listAccounts", "account", {}),
     "list_projects": ("listProjects", "project", {"listall": "true"}),
     "list_templates": ("listTemplates", "template", {"templatefilter": "all", "listall": "true"}),
+    "list_os_types": ("listOsTypes", "ostype", {}),
+    "list_system_vms": ("listSystemVms", "systemvm", {}),
+    "list_routers": ("listRouters", "router", {"listall": "true", "projectid": "-1"}),
+    "list_volumes": ("listVolumes", "volume", {"listall": "true", "projectid": "-1"}),
     "list_guest_os_mappings": ("listGuestOsMapping", "guestosmapping", {"hypervisor": "VMware"}),
     "list_virtual_machines": (
         "listVirtualMachines",
@@ -83,10 +90,15 @@ def test_filters_are_sent(serve: Serve, connect: Connect) -> None:
     client.list_hosts("c-1")
     client.list_virtual_machines(vm_id="v-1", zone_id="z-1", name="web01")
     client.list_clusters("KVM")
-    hosts, machines, clusters = (sent(asked) for asked in server.asked)
+    client.list_clusters(None)
+    client.list_service_offerings("all")
+    client.list_disk_offerings("all")
+    hosts, machines, clusters, all_clusters, *offerings = (sent(asked) for asked in server.asked)
     assert hosts == {"type": "Routing", "clusterid": "c-1"}
     assert (machines["id"], machines["zoneid"], machines["name"]) == ("v-1", "z-1", "web01")
     assert clusters == {"hypervisor": "KVM"}
+    assert all_clusters == {}
+    assert offerings == [{"listall": "true", "state": "all"}] * 2
 
 
 def test_networks_of_projects_are_found_too(serve: Serve, connect: Connect) -> None:

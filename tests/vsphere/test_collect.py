@@ -117,7 +117,7 @@ def test_a_path_into_a_subclass_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("version", "kind", "absent"),
     [
-        ("vim.version.version10", "VirtualMachine", {"config.keyId"}),
+        ("vim.version.version10", "VirtualMachine", {"config.keyId", "config.bootOptions.efiSecureBootEnabled"}),
         ("vim.version.version11", "VirtualMachine", set()),
         ("vim.version.version11", "DistributedVirtualPortgroup", {"config.backingType"}),
         ("vim.version.v7_0", "DistributedVirtualPortgroup", set()),

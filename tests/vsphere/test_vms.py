@@ -36,6 +36,7 @@ def test_both_give_equal_rows_for_a_vm_with_everything(fake: Fake, vcenter: VCen
     assert set(FULL_VALUES) == set(specs.VMS["VirtualMachine"])
     assert full.name == "wéb & db%2f1 "
     assert (full.managed_by, full.ft_role, full.encrypted, full.has_snapshot) == ("com.example.x", 2, True, True)
+    assert full.secure_boot
     assert (full.cpus, full.cores_per_socket, full.memory_mib, full.cpu_reservation_mhz) == (4, 2, 8192, 500)
     assert (full.guest_id, full.tools_status, full.question) == (
         "ubuntu64Guest",

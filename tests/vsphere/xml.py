@@ -98,6 +98,7 @@ FULL_VALUES = {
     "config.ftInfo": '<val xsi:type="FaultToleranceConfigInfo"><role>2</role><instanceUuids>u</instanceUuids></val>',
     "config.keyId": '<val xsi:type="CryptoKeyId"><keyId>k</keyId></val>',
     "config.firmware": text("efi"),
+    "config.bootOptions.efiSecureBootEnabled": flag(True),
     "config.annotation": text(""),
     "config.guestId": text("otherGuest"),
     "config.guestFullName": text("Other"),

@@ -73,6 +73,10 @@ class JobEngine:
         self._world = world
         self._lost = threading.Event()
         self._pool = ThreadPoolExecutor(world.cloud.job_threads, thread_name_prefix="twin-job")
+        # A world saved in mid-flight: what its management server left unfinished, this one finds as after a restart.
+        self.lose_all()
+        with world.lock:
+            world.cloud.journal.imports_running = 0
 
     def submit(self, plan: JobPlan, *, accountid: str, userid: str, custom_id: str) -> str:
         """Store and queue a job, return its id. Raises what check S6 says about `custom_id`."""

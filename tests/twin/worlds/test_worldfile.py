@@ -9,15 +9,17 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
+from ingest.data_files import data_file
 from ingest.errors import RulesError
 from ingest.model.inventory import Vlan
 from ingest.twin import cloud as c
 from ingest.twin.generator import CLEAN, REALISTIC, generate
 from ingest.twin.world import World
-from ingest.twin.worldfile import load_world, save_world
+from ingest.twin.worldfile import MAXIMUM_YAML_BYTES, json_schema, load_world, save_world
 
 
 def lived_in_world() -> World:
@@ -175,6 +177,31 @@ def test_a_large_broken_file_names_the_key_path_without_the_line(tmp_path: Path)
     with pytest.raises(RulesError, match="valid integer") as caught:
         load_world(path)
     assert caught.value.place.startswith(f"{path}: vms.vm-")
+
+
+@pytest.mark.parametrize("vms", [3, 6000], ids=["small", "larger than YAML may be"])
+def test_another_version_of_the_complete_form_is_refused_before_anything_else(tmp_path: Path, vms: int) -> None:
+    path = tmp_path / "later.json"
+    save_world(generate(vms, seed=1), path)
+    plain = json.loads(path.read_text()) | {"version": 2, "new_table": {}}
+    path.write_text(json.dumps(plain, indent=1))
+    assert (path.stat().st_size > MAXIMUM_YAML_BYTES) == (vms > 3)
+    with pytest.raises(RulesError, match="version 2 of the world file is unknown") as caught:
+        load_world(path)
+    assert caught.value.cure == "this program reads version 1"
+
+
+def test_the_schema_accepts_both_forms_and_refuses_what_loading_refuses(tmp_path: Path) -> None:
+    schema = jsonschema.Draft202012Validator(json_schema())
+    schema.check_schema(json_schema())
+    save_world(lived_in_world(), tmp_path / "world.json")
+    complete = json.loads((tmp_path / "world.json").read_text())
+    schema.validate(complete)
+    schema.validate(yaml.safe_load(data_file("demo-world.yaml").read_text()))
+    misspelt = {**complete, "vmz": {}}
+    for wrong in ({"version": 2}, {"version": 1, "generate": {"vms": "many"}}, misspelt, {"version": 1, "kind": "x"}):
+        with pytest.raises(jsonschema.ValidationError):
+            schema.validate(wrong)
 
 
 MALFORMED = [
