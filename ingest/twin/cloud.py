@@ -137,6 +137,7 @@ class Network:
     physicalnetworkid: str = ""
     networkdomain: str = ""
     created: float = 0.0
+    permissions: list[str] = field(default_factory=list)  # accounts that may use it besides the owner
 
 
 @dataclass(slots=True)
@@ -220,6 +221,7 @@ class ServiceOffering:
     zoneids: list[str] = field(default_factory=list)
     state: str = "Active"
     removed: bool = False
+    offerha: bool = False
 
 
 @dataclass(slots=True)
@@ -262,6 +264,8 @@ class StoragePool:
 
 @dataclass(slots=True)
 class Template:
+    """`installpath` is its name on a storage pool; a VM called so is hidden from the unmanaged ones."""
+
     id: str
     name: str
     zoneid: str
@@ -270,6 +274,9 @@ class Template:
     isready: bool = True
     format: str = "OVA"
     removed: bool = False
+    installpath: str = ""
+    templatetag: str = ""
+    details: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -316,7 +323,8 @@ class Volume:
 class Instance:
     """A VM in CloudStack's database. `moref` is the vSphere VM it was imported from.
 
-    `hostid` is '' while it is stopped by CloudStack, `lasthostid` then says where it ran.
+    `hostid` is '' while it is stopped by CloudStack, `lasthostid` then says where it ran. `counted` False: resource
+    counts leave it out, as they do until an import ends.
     """
 
     id: str
@@ -349,6 +357,9 @@ class Instance:
     kubernetes_cluster: str = ""  # its name
     shared_filesystem: bool = False
     ha_work: bool = False  # a task of the high-availability manager waits
+    userid: str = ""
+    haenable: bool = False
+    counted: bool = True
 
 
 @dataclass(slots=True)
@@ -448,7 +459,11 @@ class Cloud:
     # How long things take, in seconds.
     import_seconds: float = 1.0
     import_jitter_seconds: float = 0.0
+    import_seconds_per_disk: float = 0.0
+    import_seconds_per_nic: float = 0.0
     list_seconds_per_vm: float = 0.0
     power_seconds: float = 1.0  # a start, or a guest shutdown; a power off takes no time
+    job_cleaner_seconds: float = 10.0  # how often expired jobs are deleted; 0: at once
     job_threads: int = 125
     in_maintenance: bool = False  # True: asynchronous calls are refused with 503
+    import_template_storable: bool = True  # False: the hidden template of imports without one cannot be made

@@ -20,10 +20,19 @@ DEFAULTS: dict[str, str] = {
     "network.throttling.rate": "200",
     "resource.count.running.vms.only": "false",
     "unmanage.vm.preserve.nics": "false",
+    "wait": "1800",
     "vm.instancename.flag": "false",
     "vm.serviceoffering.cpu.cores.max": "0",
     "vm.serviceoffering.ram.size.max": "0",
     "vmware.reserve.cpu": "false",
+}
+
+# Limits of owners without one of their own, under the names CloudStack has for them. It ships 20 VMs for an account and
+# the like; a site that imports in bulk has raised them.
+DEFAULTS |= {
+    f"max.{owner}.{resource}": "-1"
+    for owner in ("account", "domain", "project")
+    for resource in ("cpus", "memory", "networks", "primary.storage", "user.vms", "volumes")
 }
 
 

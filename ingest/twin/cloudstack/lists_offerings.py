@@ -109,7 +109,7 @@ def _service_offering(cloud: Cloud, offering: ServiceOffering) -> Json:
             "diskofferingid": offering.diskofferingid,
             "rootdisksize": root.disksize if root and root.disksize else None,
             "issystem": False,
-            "offerha": False,
+            "offerha": offering.offerha,
             "limitcpuuse": False,
         }
     )

@@ -12,6 +12,7 @@ from ingest.twin.cloudstack import configuration
 from ingest.twin.cloudstack.access import check_access
 from ingest.twin.cloudstack.commands import Command, asynchronous, plain
 from ingest.twin.cloudstack.jobs import JobPlan, RunningJob
+from ingest.twin.cloudstack.limits import require
 from ingest.twin.cloudstack.lists_networks import rendered_network
 from ingest.twin.cloudstack.owners import resolved_owner
 from ingest.twin.cloudstack.parameters import Arguments, boolean, entity, text
@@ -20,10 +21,8 @@ from ingest.twin.cloudstack.refusals import (
     ApiException,
     InvalidParameter,
     PermissionDenied,
-    ResourceAllocation,
 )
 from ingest.twin.cloudstack.service import Call, Service
-from ingest.twin.cloudstack.usage import exceeded
 from ingest.twin.cloudstack.vlans import Pvlan, in_ranges, pvlan_of
 
 _PVLAN_KINDS = {
@@ -75,9 +74,8 @@ def create_network(service: Service, call: Call) -> Json:
     isolation = _isolation(arguments) if is_admin else _Isolation("", False, None)
     addresses = _addresses(arguments, offering)
     _check_name(cloud, arguments.text("name"), owner, acltype)
-    refused = exceeded(cloud, owner, "network", 1) if acltype == "Account" else ""
-    if refused:
-        raise ResourceAllocation(refused)
+    if acltype == "Account":
+        require(service.reservations, owner, {"network": 1})
     _check_vlan(cloud, offering, zone, physical, isolation)
     project = project_of_account(cloud, owner.id)
     network = Network(

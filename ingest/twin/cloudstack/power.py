@@ -12,16 +12,15 @@ from functools import partial
 from ingest.twin.cloud import Cloud, Host, Instance
 from ingest.twin.cloudstack import configuration
 from ingest.twin.cloudstack.access import check_access
-from ingest.twin.cloudstack.checks_compute import host_has_tags
 from ingest.twin.cloudstack.commands import Command, asynchronous
 from ingest.twin.cloudstack.jobs import JobPlan, RunningJob
+from ingest.twin.cloudstack.limits import require
 from ingest.twin.cloudstack.lists_instances import rendered_instance
 from ingest.twin.cloudstack.parameters import boolean, entity
 from ingest.twin.cloudstack.reconfigure import apply_networks, apply_offering
-from ingest.twin.cloudstack.records import Json, described, number_of
-from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, RuntimeFailure
+from ingest.twin.cloudstack.records import Json, described, number_of, words
+from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, ResourceAllocation, RuntimeFailure
 from ingest.twin.cloudstack.service import Call, Service
-from ingest.twin.cloudstack.usage import exceeded
 from ingest.twin.world import VM, World
 
 _TOOLS_RUN = frozenset({"toolsOk", "toolsOld"})
@@ -67,7 +66,7 @@ def _start(service: Service, instance: Instance, places: dict[str, str], is_admi
     with world.lock:
         job.check()
         job.event("Started")
-        _check_startable(world.cloud, instance)
+        _check_startable(service, instance)
         host = _destination(world, instance, places)
         _machine_behind(world, instance)
         _check_storage(world.cloud, instance)
@@ -92,7 +91,8 @@ def _start(service: Service, instance: Instance, places: dict[str, str], is_admi
         raise
 
 
-def _check_startable(cloud: Cloud, instance: Instance) -> None:
+def _check_startable(service: Service, instance: Instance) -> None:
+    cloud = service.cloud
     if instance.removed:
         raise InvalidParameter(f"unable to find a virtual machine with id {number_of(cloud.instances, instance.id)}")
     if instance.state == "Running":
@@ -103,16 +103,16 @@ def _check_startable(cloud: Cloud, instance: Instance) -> None:
     if owner.state != "enabled":
         raise RuntimeFailure(f"The owner of {instance.instancename} is disabled: {owner.name}")
     if configuration.flag(cloud, "resource.count.running.vms.only"):
-        _check_limits(cloud, instance)
+        _check_limits(service, instance)
 
 
-def _check_limits(cloud: Cloud, instance: Instance) -> None:
+def _check_limits(service: Service, instance: Instance) -> None:
     """Stopped VMs do not count then, so a start may go beyond a limit."""
-    owner = cloud.accounts[instance.accountid]
-    for resource, wanted in (("user_vm", 1), ("cpu", instance.cpunumber), ("memory", instance.memory)):
-        refused = exceeded(cloud, owner, resource, wanted)
-        if refused:
-            raise ApiException(535, refused)
+    owner = service.cloud.accounts[instance.accountid]
+    try:
+        require(service.reservations, owner, {"user_vm": 1, "cpu": instance.cpunumber, "memory": instance.memory})
+    except ResourceAllocation as error:
+        raise ApiException(535, error.text) from None
 
 
 def _destination(world: World, instance: Instance, places: dict[str, str]) -> Host:
@@ -127,7 +127,7 @@ def _destination(world: World, instance: Instance, places: dict[str, str]) -> Ho
         and host.clusterid == (places["clusterid"] or instance.clusterid)
         and places["hostid"] in ("", host.id)
         and places["podid"] in ("", host.podid)
-        and (offering is None or host_has_tags(host, offering))
+        and (offering is None or words(offering.hosttags) <= words(host.hosttags))
         and host.moref in world.hosts
     ]
     last = [host for host in fitting if host.id == (instance.lasthostid or instance.hostid)]

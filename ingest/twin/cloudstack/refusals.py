@@ -5,6 +5,7 @@
     ├── PermissionDenied        531 (4365)    530
     ├── RuntimeFailure          530 (4250)    530
     ├── ResourceAllocation      535 (4370)    530
+    ├── InsufficientCapacity    533 (9999)    530          (an import makes it 533)
     ├── ApiException            its own       its own      (9999)
     └── Unverified              401           never        (no cserrorcode, no X-Description)
 
@@ -55,10 +56,17 @@ class RuntimeFailure(ServerError):
 
 
 class ResourceAllocation(ServerError):
-    """CloudStack: ResourceAllocationException, a limit reached."""
+    """CloudStack: ResourceAllocationException, a limit of an account or a domain."""
 
     code = 535
     cserrorcode = 4370
+
+
+class InsufficientCapacity(ServerError):
+    """CloudStack: InsufficientCapacityException, of placement."""
+
+    code = 533
+    cserrorcode = 9999
 
 
 class ApiException(ServerError):

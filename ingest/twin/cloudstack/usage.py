@@ -13,9 +13,9 @@ from typing import Literal
 
 from ingest.twin.cloud import Account, Cloud, Domain, Instance
 from ingest.twin.cloudstack import configuration
+from ingest.twin.cloudstack.limits import LIMITED, UNLIMITED, account_limit, domain_limit
 from ingest.twin.cloudstack.records import Json, domain_and_parents
 
-UNLIMITED = -1
 GIB = 1 << 30
 # Number and name of every type; what the twin has none of counts 0.
 TYPES: dict[int, str] = {
@@ -66,13 +66,13 @@ def usage_of(cloud: Cloud) -> Usage:
     amounts: Counter[tuple[str, str]] = Counter()
     only_running = configuration.flag(cloud, "resource.count.running.vms.only")
     for instance in cloud.instances.values():
-        if not instance.removed and (not only_running or instance.state != "Stopped"):
+        if instance.counted and not instance.removed and (not only_running or instance.state != "Stopped"):
             amounts[instance.accountid, "user_vm"] += 1
             amounts[instance.accountid, "cpu"] += instance.cpunumber
             amounts[instance.accountid, "memory"] += instance.memory
     for volume in cloud.volumes.values():
         owner: Instance | None = cloud.instances.get(volume.instanceid)
-        if owner is not None and not volume.removed:
+        if owner is not None and owner.counted and not volume.removed:
             amounts[owner.accountid, "volume"] += 1
             amounts[owner.accountid, "primary_storage"] += volume.size_bytes
     for network in cloud.networks.values():
@@ -83,7 +83,10 @@ def usage_of(cloud: Cloud) -> Usage:
 
 
 def stored_limit(cloud: Cloud, owner: Literal["account", "domain"], ownerid: str, resource: str) -> int:
-    """The limit as listed, -1 for none; root admins and the root domain never have one."""
+    """The limit as listed, in MiB and GiB, -1 for none; of what imports and networks count it is the enforced one."""
+    if resource in LIMITED:
+        limit_of = account_limit if owner == "account" else domain_limit
+        return limit_of(cloud, ownerid, LIMITED[resource])
     if owner == "account" and cloud.accounts[ownerid].accounttype == 1:
         return UNLIMITED
     if owner == "domain" and not cloud.domains[ownerid].parentid:
@@ -92,33 +95,6 @@ def stored_limit(cloud: Cloud, owner: Literal["account", "domain"], ownerid: str
         if (limit.owner, limit.ownerid, limit.resource) == (owner, ownerid, resource):
             return limit.max
     return UNLIMITED
-
-
-def exceeded(cloud: Cloud, account: Account, resource: str, wanted: int) -> str:
-    """The server's words when `wanted` more would go beyond a limit of the account or of a domain above it, else ''.
-
-    Nothing is held back for others: the calls that ask this run to their end at once.
-    """
-    if account.accounttype == 1:
-        return ""
-    usage = usage_of(cloud)
-    limit, used = stored_limit(cloud, "account", account.id, resource), usage.of([account.id], resource)
-    if limit != UNLIMITED and used + wanted > limit:
-        return (
-            f"Maximum amount of resources of Type = '{resource}' for Account Name = {account.name} in Domain Id = "
-            f"{account.domainid} is exceeded: Account Resource Limit = {limit}, Current Account Resource Amount = "
-            f"{used}, Current Account Resource Reservation = 0, Requested Resource Amount = {wanted}."
-        )
-    for domain in domain_and_parents(cloud, account.domainid):
-        limit = stored_limit(cloud, "domain", domain.id, resource)
-        used = usage.of(accounts_below(cloud, domain.id), resource)
-        if limit != UNLIMITED and used + wanted > limit:
-            return (
-                f"Maximum domain resource limits of Type '{resource}' for Domain Id = {domain.id} is exceeded: Domain "
-                f"Resource Limit = {limit}, Current Domain Resource Amount = {used}, Current Resource Reservation = 0, "
-                f"Requested Resource Amount = {wanted}."
-            )
-    return ""
 
 
 def account_fields(cloud: Cloud, usage: Usage, account: Account) -> Json:

@@ -70,6 +70,7 @@ CLOUD = (
     ("instances", "accountid", ("accounts",)),
     ("instances", "domainid", ("domains",)),
     ("instances", "projectid", ("projects",)),
+    ("instances", "userid", ("users",)),
     ("system_vms", "podid", ("pods",)),
     ("system_vms", "hostid", ("hosts",)),
     ("system_vms", "lasthostid", ("hosts",)),
@@ -129,7 +130,7 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
     for key in cloud.zone_configuration:
         yield from _one(key, cloud.zones, "zones", ("cloud", "zone_configuration", key))
     for index, limit in enumerate(cloud.limits):
-        owners = cloud.accounts if limit.owner == "account" else cloud.domains
+        owners: Collection[str] = cloud.accounts if limit.owner == "account" else cloud.domains
         yield from _one(limit.ownerid, owners, f"{limit.owner}s", ("cloud", "limits", index, "ownerid"))
     for key, offering in cloud.network_offerings.items():
         for index, zoneid in enumerate(offering.zoneids):
@@ -138,6 +139,10 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
         for index, domainid in enumerate(offering.domainids):
             here = ("cloud", "network_offerings", key, "domainids", index)
             yield from _one(domainid, cloud.domains, "domains", here)
+    for key, network in cloud.networks.items():
+        for index, accountid in enumerate(network.permissions):
+            path: Path = ("cloud", "networks", key, "permissions", index)
+            yield from _one(accountid, cloud.accounts, "accounts", path)
     for key, instance in cloud.instances.items():
         for index, card in enumerate(instance.nics):
             place: Path = ("cloud", "instances", key, "nics", index, "networkid")
