@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from ingest.twin.cloud import Cloud, Instance, InstanceNic, Network, Volume, new_id
 from ingest.twin.cloudstack.checks_compute import DUMMY_TEMPLATE_ID, cpu_speed_mhz, host_has_tags, is_dynamic
 from ingest.twin.cloudstack.checks_networks import used_addresses
 from ingest.twin.cloudstack.import_request import DiskPlan, ImportPlan, ImportRequest, NicPlan
 from ingest.twin.cloudstack.records import number_of, project_of_account
-from ingest.twin.cloudstack.refusals import InvalidParameter, RuntimeFailure
+from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, RuntimeFailure, ServerError
 from ingest.twin.world import World
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -77,15 +78,12 @@ def _details(sent: Mapping[str, str], plan: ImportPlan, *, dynamic: bool) -> dic
 
 
 def import_volumes(cloud: Cloud, request: ImportRequest, plan: ImportPlan, instance: Instance) -> None:
-    """C2: root, then data disks. Raises RuntimeFailure 48 after a clean-up."""
+    """C2: root, then data disks."""
     number = number_of(cloud.instances, instance.id)
     for bound in ("miniops", "maxiops"):
         value = request.details.get(bound, "0")
         if not re.fullmatch(r"[+-]?\d+", value):
-            clean_up(cloud, instance)
-            raise RuntimeFailure(
-                f'Failed to import volumes while importing vm: {instance.displayname}. For input string: "{value}"'
-            )
+            raise RuntimeFailure(f'For input string: "{value}"')
     for device, disk_plan in enumerate(plan.disks):
         volume = _volume(disk_plan, instance, number, device)
         cloud.volumes[volume.id] = volume
@@ -109,18 +107,9 @@ def _volume(plan: DiskPlan, instance: Instance, number: int, device: int) -> Vol
 
 
 def import_nics(cloud: Cloud, request: ImportRequest, plan: ImportPlan, instance: Instance) -> None:
-    """C3: NIC after NIC: address, MAC syntax, MAC unique in its network.
-
-    Raises RuntimeFailure 49 after a clean-up, which leaves the NIC rows written so far.
-    """
-    try:
-        for device, nic_plan in enumerate(plan.nics):
-            instance.nics.append(_nic(cloud, request, nic_plan, device))
-    except RuntimeFailure as error:
-        clean_up(cloud, instance)
-        raise RuntimeFailure(
-            f"Failed to import NICs while importing vm: {instance.displayname}. {error.text}"
-        ) from error
+    """C3: NIC after NIC: address, MAC syntax, MAC unique in its network."""
+    for device, nic_plan in enumerate(plan.nics):
+        instance.nics.append(_nic(cloud, request, nic_plan, device))
 
 
 def _nic(cloud: Cloud, request: ImportRequest, plan: NicPlan, device: int) -> InstanceNic:
@@ -201,13 +190,28 @@ def move(world: World, plan: ImportPlan, instance: Instance) -> None:
                 vm.host = host.moref
                 world.touch(vm)
             return
-    clean_up(cloud, instance)
-    raise RuntimeFailure(
-        f"VM import failed for unmanaged vm: {plan.vm.name} during vm migration, no deployment destination found"
+    raise ApiException(
+        530, f"VM import failed for unmanaged vm: {plan.vm.name} during vm migration, no deployment destination found"
     )
 
 
-def clean_up(cloud: Cloud, instance: Instance) -> None:
+@contextmanager
+def cleaned_up_on_failure(world: World, instance: Instance, text: Callable[[str], str]) -> Iterator[None]:
+    """Whatever the server refuses within fails the import with `text` of the cause, after a clean-up.
+
+    An ApiException has its words already and keeps them.
+    """
+    try:
+        yield
+    except ServerError as error:
+        with world.lock:
+            _clean_up(world.cloud, instance)
+        if isinstance(error, ApiException):
+            raise
+        raise ApiException(530, text(error.text)) from error
+
+
+def _clean_up(cloud: Cloud, instance: Instance) -> None:
     """What a failure after C1 leaves: no volumes, a removed VM row, and every NIC row written so far.
 
     Those rows keep their MAC and address, so a second try into the same network fails unless it is forced.

@@ -43,7 +43,8 @@ class JobPlan:
 class RunningJob:
     """What the work of a job sees of it."""
 
-    def __init__(self, world: World, plan: JobPlan, lost: threading.Event) -> None:
+    def __init__(self, world: World, job_id: str, plan: JobPlan, lost: threading.Event) -> None:
+        self.id = job_id
         self._world = world
         self._plan = plan
         self._lost = lost
@@ -108,13 +109,16 @@ class JobEngine:
             self._lost.set()
             self._lost = threading.Event()
             for job in self._world.cloud.jobs.values():
-                if job.status == PENDING:
-                    job.status, job.resultcode, job.result, job.completed = FAILED, 530, None, self._world.clock.now()
+                self._fail_without_result(job)
 
     def stop(self) -> None:
         """Lose all jobs and end the threads."""
         self.lose_all()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _fail_without_result(self, job: Job) -> None:
+        if job.status == PENDING:
+            job.status, job.resultcode, job.result, job.completed = FAILED, 530, None, self._world.clock.now()
 
     def _free_id(self, custom_id: str) -> str:
         if not custom_id:
@@ -139,13 +143,15 @@ class JobEngine:
             self._finish(job, lost, *self._outcome(job, plan, lost))
         except JobLost:
             _LOG.info("job %s was lost with its management server", job.id)
+            with self._world.lock:
+                self._fail_without_result(job)
         finally:
             if plan.is_import:
                 with self._world.lock:
                     journal.imports_running -= 1
 
     def _outcome(self, job: Job, plan: JobPlan, lost: threading.Event) -> tuple[int, int, Json]:
-        running = RunningJob(self._world, plan, lost)
+        running = RunningJob(self._world, job.id, plan, lost)
         try:
             running.check()
             return SUCCEEDED, 0, plan.run(running)

@@ -12,6 +12,7 @@ from ingest.twin.cloud import Account, Cloud, User
 from ingest.twin.cloudstack.jobs import JobEngine, JobPlan
 from ingest.twin.cloudstack.parameters import Arguments
 from ingest.twin.cloudstack.records import Json
+from ingest.twin.cloudstack.steps import Steps
 from ingest.twin.world import World
 
 
@@ -21,6 +22,7 @@ class Service:
     def __init__(self, world: World) -> None:
         self.world = world
         self.jobs = JobEngine(world)
+        self.steps = Steps()
         self.stopping = threading.Event()
         self._random = random.Random(world.seed)  # noqa: S311  durations, not secrets
         self._random_lock = threading.Lock()
