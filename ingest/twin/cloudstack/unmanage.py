@@ -70,6 +70,7 @@ def _forget(world: World, instance: Instance) -> None:
         instance.nics.clear()
     instance.details.clear()
     instance.removed = True
+    world.cloud.journal.record("unmanaged", vm=instance.instancename, moref=instance.moref, instance=instance.id)
 
 
 COMMANDS: tuple[Command, ...] = (

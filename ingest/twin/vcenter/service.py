@@ -61,7 +61,6 @@ class Service:
         self.disturbances = Disturbances()
         self.stopping = threading.Event()
         self.calls: Counter[str] = Counter()
-        self._count_lock = threading.Lock()
         with world.lock:
             self.fields = CustomFields(world)
 
@@ -76,8 +75,10 @@ class Service:
         try:
             request = parse_request(body)
             method = request.method
-            with self._count_lock:
+            with self.world.lock:
                 self.calls[method] += 1
+                counted = self.world.cloud.journal.vcenter_calls
+                counted[method] = counted.get(method, 0) + 1
             call = self._call(request, secret, address, agent)
             text = self._result(call)
         except VimFault as fault:
