@@ -16,13 +16,22 @@ from ingest.twin.cloudstack.checks_compute import (
     found_vm,
     guest_os_id,
     host_has_tags,
+    reserve_compute,
 )
 from ingest.twin.cloudstack.checks_disks import planned_disks
 from ingest.twin.cloudstack.checks_networks import planned_nics
 from ingest.twin.cloudstack.checks_parameters import checked_target
-from ingest.twin.cloudstack.commit import cleaned_up_on_failure, commit_instance, import_nics, import_volumes, move
+from ingest.twin.cloudstack.commit import (
+    check_iops,
+    cleaned_up_on_failure,
+    commit_instance,
+    import_nic,
+    import_volume,
+    move,
+)
 from ingest.twin.cloudstack.import_request import ImportPlan, ImportRequest, Target
 from ingest.twin.cloudstack.jobs import JobPlan, RunningJob
+from ingest.twin.cloudstack.limits import Reservation
 from ingest.twin.cloudstack.lists_instances import rendered_instance
 from ingest.twin.cloudstack.records import Json
 from ingest.twin.cloudstack.refusals import ApiException, InsufficientCapacity, ServerError
@@ -54,9 +63,17 @@ class _Import:
     def __init__(self, service: Service, request: ImportRequest, job: RunningJob) -> None:
         self._service, self._request, self._job = service, request, job
         self._world = service.world
+        self._reservation = Reservation(service.reservations, request.owner)
 
     def run(self) -> Json:
-        duration_seconds = self._service.import_seconds()
+        try:
+            return self._run()
+        finally:
+            with self._world.lock:
+                self._reservation.release()
+
+    def _run(self) -> Json:
+        duration_seconds = self._service.import_seconds(self._request.name)
         target, managed = self._started()
         self._job.wait(_SHARE_READING * duration_seconds)
         vm = self._found(target, managed)
@@ -105,6 +122,7 @@ class _Import:
             self._job.check()
             guestosid = guest_os_id(cloud, target, vm)
             check_size(vm)
+            reserve_compute(target, vm, self._reservation)
             check_offering(cloud, target, vm, self._request.details)
             check_host_tags(self._request, target, vm)
             return ImportPlan(
@@ -112,8 +130,8 @@ class _Import:
                 vm=vm,
                 guestosid=guestosid,
                 host=vm.host,
-                must_move=not host_has_tags(vm.host, target.offering),
-                disks=planned_disks(cloud, target, vm),
+                must_move=not host_has_tags(vm.host, target),
+                disks=planned_disks(cloud, target, vm, self._reservation),
                 nics=planned_nics(cloud, target, vm),
             )
 
@@ -134,28 +152,34 @@ class _Import:
 
     def _write(self, plan: ImportPlan, instance: Instance, duration_seconds: float) -> None:
         """C2 to C5."""
-        world, cloud, request = self._world, self._world.cloud, self._request
+        world, job, request = self._world, self._job, self._request
         name, vm = plan.target.displayname, plan.vm.name
         undone = partial(cleaned_up_on_failure, world, instance)
         with undone(lambda cause: f"Failed to import volumes while importing vm: {name}. {cause}"):
             self._at("committed")
-            with world.lock:
-                self._job.check()
-                import_volumes(cloud, request, plan, instance)
-        self._job.wait(duration_seconds)
+            check_iops(request)
+            for device in range(len(plan.disks)):
+                job.wait(world.cloud.import_seconds_per_disk)
+                with world.lock:
+                    job.check()
+                    import_volume(world.cloud, plan, instance, device)
+        job.wait(duration_seconds)
         with undone(lambda cause: f"Failed to import NICs while importing vm: {name}. {cause}"):
             self._at("volumes")
-            with world.lock:
-                self._job.check()
-                import_nics(cloud, request, plan, instance)
+            for device in range(len(plan.nics)):
+                job.wait(world.cloud.import_seconds_per_nic)
+                with world.lock:
+                    job.check()
+                    import_nic(world.cloud, request, plan, instance, device)
         with undone(lambda cause: f"VM import failed for Unmanaged VM [{vm}] during VM migration due to [{cause}]."):
             self._at("nics")
             with world.lock:
-                self._job.check()
+                job.check()
                 move(world, plan, instance)
         with undone(lambda _: f"VM import failed for unmanaged vm {vm} during publishing usage records"):
             self._at("moved")
             with world.lock:
-                self._job.check()
-                self._job.event("Completed")
-                self._job.note("completed", instance=instance.id)
+                job.check()
+                instance.counted = True
+                job.event("Completed")
+                job.note("completed", instance=instance.id)

@@ -85,6 +85,7 @@ class JobEngine:
     def __init__(self, world: World) -> None:
         self._world = world
         self._lost = threading.Event()
+        self._cleaner_runs = 0
         self._pool = ThreadPoolExecutor(world.cloud.job_threads, thread_name_prefix="twin-job")
 
     def submit(self, plan: JobPlan, *, accountid: str, userid: str, custom_id: str) -> str:
@@ -103,27 +104,40 @@ class JobEngine:
 
     def find(self, job_id: str) -> Job | None:
         """A job that is still stored; call with the world's lock held."""
-        job = self._world.cloud.jobs.get(job_id)
-        if job is not None and self._expired(job):
-            del self._world.cloud.jobs[job_id]
-            return None
-        return job
+        self.forget_expired()
+        return self._world.cloud.jobs.get(job_id)
 
     def forget_expired(self) -> None:
-        """Drop all jobs past their time; call with the world's lock held."""
-        for job_id in list(self._world.cloud.jobs):
-            self.find(job_id)
+        """Drop the jobs past their time that the cleaner has come by; call with the world's lock held.
 
-    def _expired(self, job: Job) -> bool:
+        It drops unfinished jobs as well, whose threads go on.
+        """
+        clock, cloud = self._world.clock, self._world.cloud
+        overdue_s = 0.0
+        if cloud.job_cleaner_seconds > 0:
+            runs, overdue_s = divmod(clock.monotonic(), cloud.job_cleaner_seconds)
+            if runs <= self._cleaner_runs:
+                return
+            self._cleaner_runs = int(runs)
+        now = clock.now() - overdue_s
+        for job_id in [job.id for job in cloud.jobs.values() if self._expired(job, now)]:
+            del cloud.jobs[job_id]
+
+    def _expired(self, job: Job, now: float) -> bool:
         # `job.expire.minutes` counts from the end, for jobs that never end from their creation.
         since = job.created if job.completed is None else job.completed
-        return self._world.clock.now() - since > 60 * configuration.number(self._world.cloud, "job.expire.minutes")
+        return now - since > 60 * configuration.number(self._world.cloud, "job.expire.minutes")
 
-    def lose_all(self) -> None:
-        """Do to the jobs what a restart does: pending ones fail with 530 and without a result, work stops midway."""
+    def lose_all(self, *, work_goes_on: bool = False) -> None:
+        """Do to the jobs what a restart does: pending ones fail with 530 and without a result, work stops midway.
+
+        `work_goes_on` is a management server that was only thought lost: its jobs fail all the same, but their threads
+        finish what they do, which no longer shows in the jobs.
+        """
         with self._world.lock:
-            self._lost.set()
-            self._lost = threading.Event()
+            if not work_goes_on:
+                self._lost.set()
+                self._lost = threading.Event()
             for job in self._world.cloud.jobs.values():
                 self._fail_without_result(job)
 
@@ -173,12 +187,12 @@ class JobEngine:
             running.check()
             return SUCCEEDED, 0, plan.run(running)
         except ServerError as error:
-            return FAILED, error.job_code, {"errorcode": error.job_code, "errortext": error.text}
+            return FAILED, error.job_code, _failure(error.job_code, error.text)
         except JobLost:
             raise
         except Exception as error:  # noqa: BLE001  whatever escapes a job is its failure 530, as on the real server
             _LOG.exception("job %s failed unexpectedly", job.id)
-            return FAILED, 530, {"errorcode": 530, "errortext": str(error)}
+            return FAILED, 530, _failure(530, str(error))
 
     def _finish(
         self, job: Job, lost: threading.Event, running: RunningJob, status: int, code: int, result: Json
@@ -186,11 +200,18 @@ class JobEngine:
         with self._world.lock:
             if lost.is_set():
                 raise JobLost
-            job.status, job.resultcode, job.result, job.completed = status, code, result, self._world.clock.now()
+            # A job that counts as lost keeps its failure, whatever became of the work.
+            if job.status == PENDING:
+                job.status, job.resultcode, job.result, job.completed = status, code, result, self._world.clock.now()
             if status == FAILED:
                 running.note("failed", **running.whereabouts(), code=code, text=str(result.get("errortext", "")))
             elif not running.instance:  # an import has said so itself, together with its last change
                 running.note("completed")
+
+
+def _failure(code: int, text: str) -> Json:
+    """An exception without a message leaves none."""
+    return {"errorcode": code, "errortext": text} if text else {"errorcode": code}
 
 
 def _write_event(world: World, plan: JobPlan, state: str, level: str) -> None:
