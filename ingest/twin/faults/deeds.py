@@ -87,7 +87,12 @@ def _throttling(fault: kinds.Throttling, scene: Scene) -> Undo:
     configuration = scene.world.cloud.configuration
     values = {"enabled": "true", "interval": str(fault.interval), "max": str(fault.max)}
     undone = [_set(configuration, f"api.throttling.{name}", value) for name, value in values.items()]
-    return lambda: [undo() for undo in undone].clear()
+
+    def undo() -> None:
+        for one in undone:
+            one()
+
+    return undo
 
 
 def _job_lost(fault: kinds.JobLost, scene: Scene) -> None:
@@ -127,11 +132,11 @@ def _cloudstack_page_size(fault: kinds.CloudStackPageSize, scene: Scene) -> Undo
 
 def _vcenter_page_size(fault: kinds.VCenterPageSize, scene: Scene) -> Undo:
     before = scene.vcenter.page_by(fault.objects)
-    return lambda: void(scene.vcenter.page_by(before))
 
+    def undo() -> None:
+        scene.vcenter.page_by(before)
 
-def void(_: object) -> None:
-    """Nothing, for whatever was returned."""
+    return undo
 
 
 def _slow_listing(fault: kinds.SlowListing, scene: Scene) -> Undo:

@@ -75,7 +75,6 @@ class Faults:
         self._undo: list[Undo] = []
         self._silent_until_s: dict[Side, float] = {}
         self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
         self._timeline = Timeline(world.clock)
 
     def connect(self, cloudstack: CloudStackServer, vcenter: VCenterServer) -> None:
@@ -83,11 +82,9 @@ class Faults:
         self._servers = cloudstack, vcenter
 
     def stop(self) -> None:
-        """End what still waits. Call it after the servers have stopped accepting."""
+        """End what still waits, and let nothing more happen by itself. Call it before the servers stop."""
         self._stopping.set()
         self._timeline.stop()
-        for thread in self._threads:
-            thread.join()
 
     def set(self, script: Script) -> list[str]:
         """Set the faults of a script from now on, next to those that are set already; gives their names."""
@@ -206,10 +203,7 @@ class Faults:
             self._timeline.later(lasts_s, undo)
 
     def _aside(self, action: Callable[[], None]) -> None:
-        thread = threading.Thread(target=action, name="twin-fault", daemon=True)
-        with self._lock:
-            self._threads.append(thread)
-        thread.start()
+        threading.Thread(target=action, name="twin-fault", daemon=True).start()
 
     def _wait_out_silence(self, side: Side, stopping: threading.Event) -> None:
         while True:

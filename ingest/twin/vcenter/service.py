@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.twin.faults.fate import Troubles
 from ingest.twin.vcenter.cache import FragmentCache
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.disturbances import Disturbances
@@ -50,8 +51,9 @@ class Answer:
 class Service:
     """Sessions, tasks and caches over one world, and the dispatch of calls."""
 
-    def __init__(self, world: World, settings: VCenterSettings) -> None:
+    def __init__(self, world: World, settings: VCenterSettings, troubles: Troubles | None = None) -> None:
         self.world = world
+        self.troubles = troubles
         self.settings = settings
         self.api_version, self.api_version_name = api_versions(world.vcenter_version)[0]
         self.sessions = Sessions(settings, world.clock)
