@@ -99,13 +99,18 @@ class CloudStackServer:
                 self._running = None
                 running.stop()
 
+    @property
+    def service(self) -> Service:
+        """The management server behind the socket, which keeps through restarts. Raises RuntimeError before `start()`."""
+        return self._required().service
+
     def lose_jobs(self, *, finishes_later: bool = False) -> None:
         """Do what a restart of the management server does to its jobs: they fail with 530, without any result.
 
         An import that already has its VM row stays half imported. With `finishes_later` the server was only taken for
         dead: the work goes on, the jobs stay failed.
         """
-        self._required().service.jobs.lose_all(work_goes_on=finishes_later)
+        self.service.jobs.lose_all(work_goes_on=finishes_later)
 
     def restart(self, down_seconds: float = 0.0) -> None:
         """Reset all connections and refuse new ones for so long; returns when calls are answered again.

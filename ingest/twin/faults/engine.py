@@ -129,7 +129,9 @@ class Faults:
         self._wait_out_silence(side, stopping)
         for armed in self._struck(lambda fault: _is_hit(fault, side, command, vm), command, vm):
             fault = armed.fault
-            self._note(armed, server=side, command=command, vm=vm, call=armed.calls)
+            # Written when it is decided: for what strikes after the work, the work's own entries follow.
+            when = getattr(fault, "when", "before")
+            self._note(armed, server=side, command=command, vm=vm, call=armed.calls, when=when)
             match fault:
                 case kinds.Delay(seconds=seconds):
                     self._world.clock.wait(stopping, seconds)
