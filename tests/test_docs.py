@@ -14,7 +14,13 @@ from docs.generate import PAGES, REFERENCE
 from ingest.cli.local_server import PrefectServer
 
 ROOT = Path(__file__).parents[1]
-WITH_BLOCKS = ["README.md", "docs/tutorial.md", "docs/how-to/rules.md", "docs/how-to/prefect.md"]
+WITH_BLOCKS = [
+    "README.md",
+    "docs/tutorial.md",
+    "docs/how-to/faults.md",
+    "docs/how-to/rules.md",
+    "docs/how-to/prefect.md",
+]
 ALL_PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 
 

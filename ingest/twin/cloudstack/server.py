@@ -101,7 +101,7 @@ class CloudStackServer:
 
     @property
     def service(self) -> Service:
-        """The management server behind the socket, which keeps through restarts. Raises RuntimeError before `start()`."""
+        """The management server behind the socket; it outlives restarts. Raises RuntimeError before `start()`."""
         return self._required().service
 
     def lose_jobs(self, *, finishes_later: bool = False) -> None:

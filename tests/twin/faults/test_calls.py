@@ -74,9 +74,9 @@ def test_a_reset_is_one_on_the_socket(twin: Twin, server: str) -> None:
                 received.write(plain.recv(65536))
         tls.write(request)
         plain.sendall(sent.read())
+        plain.recv(65536)  # the session tickets of TLS
         with pytest.raises(ConnectionResetError):
-            while plain.recv(65536):
-                pass
+            plain.recv(65536)
 
 
 def test_a_reset_vcenter_call_has_done_its_work(twin: Twin, si: Any) -> None:
