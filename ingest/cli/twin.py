@@ -107,6 +107,9 @@ def serve(
     )
     with contextlib.ExitStack() as running:
         running.enter_context(twin)
+        if script is not None:
+            twin.faults.set(script)
+            talk.print(f"faults set: {len(script.faults)}")
         variables = twin.environment()
         if control:
             variables = running.enter_context(TwinControl(twin)).environment() | variables
@@ -114,9 +117,6 @@ def serve(
             if not (from_vcenter and "VCENTER" in name):
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         sys.stdout.flush()
-        if script is not None:
-            twin.faults.set(script)
-            talk.print(f"faults set: {len(script.faults)}")
         talk.print(f"twin of {len(made.vms)} VMs is up; Ctrl-C ends it. Next, in a second terminal: ingest doctor")
         stop.wait()
     if save_world is not None:
