@@ -21,6 +21,8 @@ from ingest.twin.worldfile import load_world
 
 from .conftest import Ingest
 
+INGEST = [sys.executable, "-c", "from ingest.cli.main import main; main()"]
+
 
 @pytest.fixture
 def twin(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twin]:
@@ -78,7 +80,7 @@ def test_serve_refuses_before_it_serves(ingest: Ingest, tmp_path: Path) -> None:
 def test_serve_with_everything(tmp_path: Path) -> None:
     (tmp_path / "night.yaml").write_text("faults:\n  - {kind: status, times: 0}\n", encoding="utf-8")
     process = subprocess.Popen(
-        [sys.executable, "-c", "from ingest.cli.main import main; main()", "twin", "serve", "--vms", "5", "--faults", "night.yaml", "--control",
+        [*INGEST, "twin", "serve", "--vms", "5", "--faults", "night.yaml", "--control",
          "--speed", "7", "--save-world", "after.json", "--listen", "0.0.0.0", "--allow-remote"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,

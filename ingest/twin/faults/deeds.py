@@ -219,7 +219,7 @@ def _address_taken(fault: kinds.AddressTaken, scene: Scene) -> None:
         else:
             addresses = [(nic.mac.lower(), "") for vm in scene.vms(fault.vm) for nic in vm.nics]
         host = next((one for one in cloud.hosts.values() if one.zoneid == network.zoneid), None)
-        if host is not None and addresses:
+        if host is not None and addresses and cloud.service_offerings:
             instance = _somebody(scene.world, host, network.accountid, network.domainid)
             for number, (mac, ip) in enumerate(addresses):
                 instance.nics.append(InstanceNic(new_id(), network.id, mac, ip, number == 0, number))
@@ -231,7 +231,7 @@ _NO_MAC = "02:ff:ff:ff:ff:fe"
 
 def _somebody(world: World, host: CloudHost, accountid: str, domainid: str) -> Instance:
     cloud = world.cloud
-    offering = next(iter(cloud.service_offerings.values()))
+    offering = next(iter(cloud.service_offerings))
     number = len(cloud.instances) + 1
     return Instance(
         id=new_id(),
@@ -245,7 +245,7 @@ def _somebody(world: World, host: CloudHost, accountid: str, domainid: str) -> I
         hostid=host.id,
         accountid=accountid,
         domainid=domainid,
-        serviceofferingid=offering.id,
+        serviceofferingid=offering,
         templateid=DUMMY_TEMPLATE_ID,
         guestosid=next(iter(cloud.os_types), ""),
         cpunumber=1,
