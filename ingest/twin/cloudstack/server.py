@@ -112,17 +112,20 @@ class CloudStackServer:
         """
         self.service.jobs.lose_all(work_goes_on=finishes_later)
 
-    def restart(self, down_seconds: float = 0.0) -> None:
+    def restart(self, down_seconds: float = 0.0) -> bool:
         """Reset all connections and refuse new ones for so long; returns when calls are answered again.
 
-        What becomes of the jobs is `lose_jobs`. Does nothing when the server is not running.
+        What becomes of the jobs is `lose_jobs`. False when the server was not running or was stopped meanwhile.
         """
         with self._changing:
             running = self._running
-            if running is not None:
-                running.go_down()
-                if not self.world.clock.wait(running.service.stopping, down_seconds):
-                    running.come_up()
+            if running is None:
+                return False
+            running.go_down()
+            if self.world.clock.wait(running.service.stopping, down_seconds):
+                return False
+            running.come_up()
+            return True
 
     def __enter__(self) -> CloudStackServer:
         self.start()

@@ -115,11 +115,17 @@ def _job_expiry(fault: kinds.JobExpiry, scene: Scene) -> None:
 def _cloudstack_restart(fault: kinds.CloudStackRestart, scene: Scene) -> None:
     server = scene.cloudstack
     server.lose_jobs(finishes_later=fault.finishes_later)
-    scene.aside(lambda: server.restart(fault.seconds))
+    scene.aside(lambda: _back(scene, "cloudstack", server.restart(fault.seconds)))
+
+
+def _back(scene: Scene, side: str, answers: bool) -> None:
+    if answers:
+        with scene.world.lock:
+            scene.world.cloud.journal.record(f"{side}-back")
 
 
 def _vcenter_restart(fault: kinds.VCenterRestart, scene: Scene) -> None:
-    scene.aside(lambda: scene.vcenter.restart(fault.seconds))
+    scene.aside(lambda: _back(scene, "vcenter", scene.vcenter.restart(fault.seconds)))
 
 
 def _session_expiry(fault: kinds.SessionExpiry, scene: Scene) -> None:

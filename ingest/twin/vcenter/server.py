@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -92,19 +94,28 @@ class VCenterServer:
         with self._changing:
             self._close()
 
-    def restart(self, down_seconds: float = 0.0) -> None:
-        """Cut all connections, end all sessions, refuse connections for so long; returns when it listens again."""
+    def restart(self, down_seconds: float = 0.0) -> bool:
+        """Cut all connections, end all sessions, refuse connections for so long; returns when it listens again.
+
+        False when it was not running or was stopped meanwhile.
+        """
         with self._changing:
+            if self._server is None:
+                return False
             self._close()
             self._service.sessions.close_all()
-            if not self.world.clock.wait(self._service.stopping, down_seconds):
-                self._listen()
+            if self.world.clock.wait(self._service.stopping, down_seconds):
+                return False
+            self._listen()
+            return True
 
     def _close(self) -> None:
         if self._server is None or self._thread is None or not self._thread.is_alive():
             return
+        # Nobody may connect any more, or wait to be accepted, before the connections are cut.
+        with contextlib.suppress(OSError):
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
-        # Nobody may connect any more before the connections are cut.
         self._server.socket.close()
         self._server.close_connections()
         self._server.server_close()

@@ -53,17 +53,9 @@ def test_vcenter_restarts(twin: Twin, si: Any) -> None:
     with pytest.raises((http.client.HTTPException, OSError)):
         si.CurrentTime()
     before = twin.vcenter.requests
-
-    def answers() -> bool:
-        try:
-            si.CurrentTime()
-        except vim.fault.NotAuthenticated:
-            return True
-        except (http.client.HTTPException, OSError):
-            return False
-        raise AssertionError("the session lives on")
-
-    until(answers)
+    until(lambda: twin.world.cloud.journal.of("vcenter-back"))
+    with pytest.raises(vim.fault.NotAuthenticated):
+        si.CurrentTime()
     assert (twin.vcenter.port, fired(twin)) == (port, ["vcenter-restart"])
     assert twin.vcenter.requests > before > 0
 
