@@ -134,7 +134,10 @@ def commands_page() -> str:
         "| 5 | stopped: cancelled or interrupted |",
         "| 6 | a server could not be reached, or did not do what was asked |\n",
     ]
-    for words in (*([name] for name in COMMANDS if name != "twin"), ["twin", "serve"], ["twin", "record"]):
+    for words in (
+        *([name] for name in COMMANDS if name != "twin"),
+        *(["twin", name] for name in ("serve", "record", "journal", "fault", "calm", "clock")),
+    ):
         lines.append(f"## ingest {' '.join(words)}\n\n```text\n{_help(words)}\n```\n")
     return "\n".join(lines)
 

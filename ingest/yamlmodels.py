@@ -59,6 +59,14 @@ def _existing(path: Path, document: Document) -> Path:
 
 def _words(error: Any, path: Path, model: type[BaseModel], document: Document) -> tuple[str, str]:
     kind = error["type"]
+    if kind == "union_tag_invalid":
+        tag, expected = error["ctx"]["tag"], error["ctx"]["expected_tags"]
+        close = difflib.get_close_matches(tag, expected.replace("'", "").split(", "), 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        return f"unknown {error['ctx']['discriminator'].strip(chr(39))} {tag}", f"{hint}allowed here: {expected}"
+    if kind == "union_tag_not_found":
+        name = error["ctx"]["discriminator"].strip("'")
+        return f"the key {name} is missing", f"add {name}"
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         allowed = allowed_keys(model, path[:-1])
         close = difflib.get_close_matches(str(path[-1]), allowed, 1)
@@ -92,6 +100,11 @@ def _type_at(kind: Any, path: Path) -> Any:
 
 def _member(kind: Any, part: str | int) -> Any:
     arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is typing.Annotated:
+        return _member(arguments[0], part)
+    tagged = [one for one in arguments if part in _tags(one)]
+    if tagged:
+        return tagged[0]
     if typing.get_origin(kind) is dict:
         return arguments[1]
     if arguments:
@@ -102,6 +115,12 @@ def _member(kind: Any, part: str | int) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return typing.get_type_hints(kind).get(str(part))
     return None
+
+
+def _tags(kind: Any) -> tuple[Any, ...]:
+    """The words that choose this member of a union; pydantic puts them into the path."""
+    field = kind.model_fields.get("kind") if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    return typing.get_args(field.annotation) if field else ()
 
 
 def _without_none(kind: Any) -> Any:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App
-from cyclopts.types import PositiveInt
+from cyclopts import App, Parameter
+from cyclopts.types import PositiveFloat, PositiveInt
 
+from ingest.cli import twin_control
 from ingest.cli.output import talk
 from ingest.data_files import data_file
 from ingest.errors import UsageError
@@ -32,6 +34,12 @@ def serve(
     from_vcenter: bool = False,
     vcenter_port: int = 0,
     cloudstack_port: int = 0,
+    faults: Path | None = None,
+    control: Annotated[bool, Parameter(negative=())] = False,
+    speed: PositiveFloat = 1.0,
+    save_world: Path | None = None,
+    listen: str = "127.0.0.1",
+    allow_remote: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Serve a twin in the foreground until Ctrl-C; print the variables that point the program at it.
 
@@ -54,14 +62,36 @@ def serve(
         Port of the vCenter; 0 chooses a free one.
     cloudstack_port
         Port of the CloudStack API; 0 chooses a free one.
+    faults
+        Script of faults (YAML) to set at the start, see docs/how-to/faults.md.
+    control
+        Offer the control endpoint, on 127.0.0.1 only; two more lines are printed, for ingest twin journal, fault, calm
+        and clock.
+    speed
+        Twin seconds per real one.
+    save_world
+        Write the world as it is at the end to this file, its journal included.
+    listen
+        Address of both servers. Anything but loopback needs --allow-remote.
+    allow_remote
+        Serve other machines. The passwords and keys of the twin are no secret.
     """
+    from ingest.twin.control import TwinControl
+    from ingest.twin.faults.script import read_script
     from ingest.twin.generator import generate
+    from ingest.twin.listening import is_loopback
     from ingest.twin.serving import Twin
     from ingest.twin.worldfile import load_world
+    from ingest.twin.worldfile import save_world as write_world
     from ingest.twin.worlds.shape import CLEAN, REALISTIC
 
     if sum((world is not None, vms is not None, from_vcenter)) > 1:
         raise UsageError("--world, --vms and --from-vcenter exclude each other", cure="ingest twin serve --help")
+    if not is_loopback(listen):
+        _warn_of_remote(listen, allow_remote)
+    if save_world is not None and not save_world.absolute().parent.is_dir():
+        raise UsageError("its folder does not exist", place=str(save_world), cure="make the folder first")
+    script = read_script(faults) if faults else None
     if from_vcenter:
         made = _world_of_vcenter(seed)
     elif vms:
@@ -71,14 +101,43 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Twin(made, vcenter_port=vcenter_port, cloudstack_port=cloudstack_port) as twin:
-        for name, value in twin.environment().items():
+    made.clock.run_at(speed)
+    twin = Twin(
+        made, vcenter_port=vcenter_port, cloudstack_port=cloudstack_port, listen=listen, allow_remote=allow_remote
+    )
+    with contextlib.ExitStack() as running:
+        running.enter_context(twin)
+        if script is not None:
+            twin.faults.set(script)
+            talk.print(f"faults set: {len(script.faults)}")
+        variables = twin.environment()
+        if control:
+            variables = running.enter_context(TwinControl(twin)).environment() | variables
+        for name, value in variables.items():
             if not (from_vcenter and "VCENTER" in name):
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         sys.stdout.flush()
         talk.print(f"twin of {len(made.vms)} VMs is up; Ctrl-C ends it. Next, in a second terminal: ingest doctor")
         stop.wait()
+    if save_world is not None:
+        write_world(made, save_world)
+        talk.print(f"the world as it is now: {save_world}", markup=False)
     return 0
+
+
+def _warn_of_remote(listen: str, allowed: bool) -> None:
+    if not allowed:
+        raise UsageError(
+            f"{listen} is not a loopback address", place="--listen", cure="use 127.0.0.1, or add --allow-remote"
+        )
+    talk.print(
+        f"[yellow]warning:[/] the twin can be reached from other machines at {listen}, and its passwords and keys are "
+        "no secret. Put nothing into it that others must not see."
+    )
+
+
+for _command in (twin_control.journal, twin_control.fault, twin_control.calm, twin_control.clock):
+    app.command(_command)
 
 
 def _world_of_vcenter(seed: int) -> World:

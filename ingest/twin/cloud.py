@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ingest.twin.journal import Journal
+
 NetworkType = Literal["Isolated", "Shared", "L2"]
 
 
@@ -408,21 +410,6 @@ class Event:
     startid: str = ""
     resourcetype: str = ""
     resourceid: str = ""
-
-
-@dataclass(slots=True)
-class Journal:
-    """What truly happened, for tests to assert on: never what a client believes.
-
-    `imports` are (vm moref, instance id) in commit order; `requests` counts API calls per command;
-    `imports_running` now and `peak_imports_running` ever count import jobs between the start and end of their work.
-    """
-
-    imports: list[tuple[str, str]] = field(default_factory=list)
-    requests: dict[str, int] = field(default_factory=dict)
-    imports_accepted: int = 0
-    imports_running: int = 0
-    peak_imports_running: int = 0
 
 
 @dataclass(slots=True)

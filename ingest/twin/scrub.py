@@ -22,7 +22,7 @@ from functools import cache
 from typing import Any, Literal, get_origin, get_type_hints
 
 from ingest.model.inventory import Vlan
-from ingest.twin.cloud import Journal
+from ingest.twin.journal import Journal
 from ingest.twin.world import World
 
 # What must be recognised later on: file types, CloudStack's root domain and volumes, VMs of the platform.

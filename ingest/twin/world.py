@@ -293,6 +293,9 @@ class World:
     clock: Clock = field(default_factory=Clock, repr=False, compare=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        self.cloud.journal.follow(self.clock)
+
     def compute_of(self, vm: VM) -> Compute:
         """The cluster or standalone compute resource a VM's host belongs to."""
         return self.computes[self.hosts[vm.host].compute]

@@ -67,10 +67,7 @@ def save_world(world: World, path: Path) -> None:
     Takes the world's lock while reading it. Contains the twin's keys and passwords, so the file is for its owner only.
     Raises OSError when it cannot be written; the old file is then untouched.
     """
-    with world.lock:
-        state = {name: getattr(world, name) for name in STATE}
-        model = WorldFile.model_construct(version=FORMAT_VERSION, kind="world", **state)
-        text = model.model_dump_json(exclude_defaults=True, indent=1)
+    text = world_text(world)
     # model_dump_json leaves defaults out, and these two say what the file is.
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -83,6 +80,14 @@ def save_world(world: World, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise
+
+
+def world_text(world: World) -> str:
+    """Everything of the world as JSON, the text of a world file. Takes the world's lock."""
+    with world.lock:
+        state = {name: getattr(world, name) for name in STATE}
+        model = WorldFile.model_construct(version=FORMAT_VERSION, kind="world", **state)
+        return model.model_dump_json(exclude_defaults=True, indent=1)
 
 
 def load_world(path: Path) -> World:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from ingest.twin.cloud import Account, User
+from ingest.twin.cloud import Account, Cloud, User
 from ingest.twin.cloudstack import configuration, wire
 from ingest.twin.cloudstack.commands import Command
 from ingest.twin.cloudstack.jobs import JobPlan
@@ -41,6 +41,15 @@ def merged(query: bytes, body: bytes) -> dict[str, str]:
     return parameters
 
 
+def form_of(cloud: Cloud, parameters: Mapping[str, str]) -> wire.Form:
+    """How the answer to a call with these parameters is written."""
+    return wire.Form(
+        as_json=parameters.get("response") == "json",
+        version=cloud.version,
+        json_type=configuration.text(cloud, "json.content.type") or wire.JSON_TYPE,
+    )
+
+
 class Gateway:
     """Answers API requests for one service. Thread-safe; `answer` blocks as long as the command takes."""
 
@@ -56,12 +65,7 @@ class Gateway:
         name = parameters.get("command", "")
         command = COMMANDS.get(name)
         wrapper = wire.wrapper_name(name if command else "")
-        cloud = self._service.cloud
-        form = wire.Form(
-            as_json=parameters.get("response") == "json",
-            version=cloud.version,
-            json_type=configuration.text(cloud, "json.content.type") or wire.JSON_TYPE,
-        )
+        form = form_of(self._service.cloud, parameters)
         try:
             return wire.success(wrapper, self._run(method, name, command, parameters, client), form)
         except ServerError as error:

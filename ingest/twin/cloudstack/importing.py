@@ -53,6 +53,7 @@ def import_job(service: Service, request: ImportRequest) -> JobPlan:
         event_text=f"Importing unmanaged Instance: {request.name}",
         ownerid=request.owner.id,
         is_import=True,
+        vm=request.name,
     )
 
 
@@ -86,6 +87,7 @@ class _Import:
             return {"virtualmachine": rendered_instance(self._world.cloud, instance)}
 
     def _at(self, step: Step) -> None:
+        self._job.step = step
         self._service.steps.reached(step, self._job.id, self._request.name)
 
     def _started(self) -> tuple[Target, frozenset[str]]:
@@ -95,6 +97,7 @@ class _Import:
             self._job.check()
             target = checked_target(self._world.cloud, self._request)
             self._job.event("Started")
+            self._job.note("started")
             managed = managed_names(self._world, target.cluster)
         self._at("started")
         return target, managed
@@ -138,7 +141,10 @@ class _Import:
             self._at("checked")
             with self._world.lock:
                 self._job.check()
-                return commit_instance(self._world, self._request, plan)
+                instance = commit_instance(self._world, self._request, plan)
+                self._job.instance = instance.id
+                self._job.note("committed", moref=plan.vm.moref, instance=instance.id)
+                return instance
         except InsufficientCapacity as error:
             raise ApiException(
                 533, f"Failed to import VM [{plan.target.displayname}] due to [{error.text}]."
@@ -176,3 +182,4 @@ class _Import:
                 job.check()
                 instance.counted = True
                 job.event("Completed")
+                job.note("completed", instance=instance.id)

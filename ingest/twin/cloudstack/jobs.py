@@ -13,6 +13,7 @@ from ingest.twin.cloud import Event, Job, new_id
 from ingest.twin.cloudstack import configuration
 from ingest.twin.cloudstack.records import Json
 from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, ServerError
+from ingest.twin.journal import Fact
 from ingest.twin.world import World
 
 _LOG = logging.getLogger("ingest.twin.cloudstack.jobs")
@@ -41,6 +42,7 @@ class JobPlan:
     is_import: bool = False
     resource: tuple[str, str] = ("", "")
     userid: str = ""
+    vm: str = ""  # name of the VM of an import
 
 
 class RunningJob:
@@ -48,9 +50,22 @@ class RunningJob:
 
     def __init__(self, world: World, job_id: str, plan: JobPlan, lost: threading.Event) -> None:
         self.id = job_id
+        self.step = ""  # the last one an import has done
+        self.instance = ""  # id of the instance an import has written
         self._world = world
         self._plan = plan
         self._lost = lost
+
+    def note(self, what: str, **facts: Fact) -> None:
+        """Write into the journal what became of the job; call it with the world's lock held."""
+        plan = self._plan
+        kind, subject = ("import", {"vm": plan.vm}) if plan.is_import else ("job", {"about": plan.event_text})
+        self._world.cloud.journal.record(f"{kind}-{what}", job=self.id, **subject, **facts)
+
+    def whereabouts(self) -> dict[str, Fact]:
+        """How far an import came: the last step it has done, the instance it has written."""
+        known = {"after": self.step, "instance": self.instance}
+        return {name: value for name, value in known.items() if value}
 
     def event(self, state: str, *, level: str = "INFO") -> None:
         """Write the job's event with a new state; call it with the world's lock held."""
@@ -90,6 +105,7 @@ class JobEngine:
             job.instancetype, job.instanceid = plan.resource
             world.cloud.jobs[job.id] = job
             world.cloud.journal.imports_accepted += plan.is_import
+            RunningJob(world, job.id, plan, self._lost).note("accepted")
             # Inside the lock: a loss of jobs between the row and the queue would leave one pending for ever.
             self._pool.submit(self._run, job, plan, self._lost)
         return job.id
@@ -157,23 +173,24 @@ class JobEngine:
 
     def _run(self, job: Job, plan: JobPlan, lost: threading.Event) -> None:
         journal = self._world.cloud.journal
+        running = RunningJob(self._world, job.id, plan, lost)
         if plan.is_import:
             with self._world.lock:
                 journal.imports_running += 1
                 journal.peak_imports_running = max(journal.peak_imports_running, journal.imports_running)
         try:
-            self._finish(job, lost, *self._outcome(job, plan, lost))
+            self._finish(job, lost, running, *self._outcome(job, plan, running))
         except JobLost:
             _LOG.info("job %s was lost with its management server", job.id)
             with self._world.lock:
                 self._fail_without_result(job)
+                running.note("lost", **running.whereabouts())
         finally:
             if plan.is_import:
                 with self._world.lock:
                     journal.imports_running -= 1
 
-    def _outcome(self, job: Job, plan: JobPlan, lost: threading.Event) -> tuple[int, int, Json]:
-        running = RunningJob(self._world, job.id, plan, lost)
+    def _outcome(self, job: Job, plan: JobPlan, running: RunningJob) -> tuple[int, int, Json]:
         try:
             running.check()
             return SUCCEEDED, 0, plan.run(running)
@@ -185,13 +202,19 @@ class JobEngine:
             _LOG.exception("job %s failed unexpectedly", job.id)
             return FAILED, 530, _failure(530, str(error))
 
-    def _finish(self, job: Job, lost: threading.Event, status: int, code: int, result: Json) -> None:
+    def _finish(
+        self, job: Job, lost: threading.Event, running: RunningJob, status: int, code: int, result: Json
+    ) -> None:
         with self._world.lock:
             if lost.is_set():
                 raise JobLost
             # A job that counts as lost keeps its failure, whatever became of the work.
             if job.status == PENDING:
                 job.status, job.resultcode, job.result, job.completed = status, code, result, self._world.clock.now()
+            if status == FAILED:
+                running.note("failed", **running.whereabouts(), code=code, text=str(result.get("errortext", "")))
+            elif not running.instance:  # an import has said so itself, together with its last change
+                running.note("completed")
 
 
 def _failure(code: int, text: str) -> Json:

@@ -1,16 +1,15 @@
-"""The HTTP server: uvicorn in a thread, in front of the gateway."""
+"""The HTTP server: the gateway behind a socket, and what happens to its connections."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import ssl
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,14 +17,15 @@ from starlette.routing import Route
 
 from ingest.twin.cloudstack.gateway import Gateway
 from ingest.twin.cloudstack.service import Service
+from ingest.twin.cloudstack.troubled import TroubledCalls, follow_steps
 from ingest.twin.cloudstack.wire import Reply, page
+from ingest.twin.faults.fate import Troubles
+from ingest.twin.listening import HttpListener, is_loopback, url_host
 from ingest.twin.world import World
 
 _PATH = "/client/api"
 _LONGEST_HEAD_BYTES = 8192  # Jetty's request header limit
 _LARGEST_BODY_BYTES = 1_048_576  # request.content.size
-_LARGEST_HEAD_READ_BYTES = 1 << 20  # so that our own limit answers, not the HTTP library's
-_START_SECONDS = 10.0
 
 
 class CloudStackServer:
@@ -33,7 +33,8 @@ class CloudStackServer:
 
     `port` 0 takes a free one. Listens on loopback only, unless `allow_remote`. Start it with `start()` or as a context
     manager; `stop()` ends at once, jobs in mid-flight included: they stay failed without a result, as after a restart
-    of a management server. `request_threads` is how many calls may wait at the same time.
+    of a management server. `request_threads` is how many calls may wait at the same time. `troubles` are asked about
+    every call and every step of an import.
     """
 
     def __init__(
@@ -45,23 +46,30 @@ class CloudStackServer:
         ssl_context: ssl.SSLContext | None = None,
         allow_remote: bool = False,
         request_threads: int = 256,
+        troubles: Troubles | None = None,
     ) -> None:
-        if not allow_remote and not _is_loopback(host):
+        if not allow_remote and not is_loopback(host):
             raise ValueError(f"{host} is not a loopback address; pass allow_remote=True to serve other machines")
         self.world = world
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
         self._request_threads = request_threads
+        self._troubles = troubles
         self._running: _Running | None = None
+        self._changing = threading.Lock()
+
+    @property
+    def host(self) -> str:
+        """The address listened on."""
+        return self._host
 
     @property
     def url(self) -> str:
         """The endpoint. Raises RuntimeError before `start()`."""
         running = self._required()
         scheme = "https" if self._ssl_context else "http"
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{scheme}://{host}:{running.port}{_PATH}"
+        return f"{scheme}://{url_host(self._host)}:{running.port}{_PATH}"
 
     @property
     def port(self) -> int:
@@ -72,20 +80,52 @@ class CloudStackServer:
         """Listen; returns once calls are answered."""
         if self._running is not None:
             raise RuntimeError("the server is already running")
-        self._running = _Running(self.world, self._host, self._port, self._ssl_context, self._request_threads)
+        service = Service(self.world)
+        follow_steps(service, self._troubles)
+        try:
+            self._running = _Running(
+                service, self._host, self._port, self._ssl_context, self._request_threads, self._troubles
+            )
+        except BaseException:
+            service.stop()
+            raise
 
     def stop(self) -> None:
         """End the server, its waits and its jobs. Does nothing when it is not running."""
-        running, self._running = self._running, None
+        running = self._running
         if running is not None:
-            running.stop()
+            running.service.stop()  # also ends a restart's wait
+            with self._changing:
+                self._running = None
+                running.stop()
 
-    def lose_jobs(self) -> None:
+    @property
+    def service(self) -> Service:
+        """The management server behind the socket; it outlives restarts. Raises RuntimeError before `start()`."""
+        return self._required().service
+
+    def lose_jobs(self, *, finishes_later: bool = False) -> None:
         """Do what a restart of the management server does to its jobs: they fail with 530, without any result.
 
-        An import that already has its VM row stays half imported.
+        An import that already has its VM row stays half imported. With `finishes_later` the server was only taken for
+        dead: the work goes on, the jobs stay failed.
         """
-        self._required().service.jobs.lose_all()
+        self.service.jobs.lose_all(work_goes_on=finishes_later)
+
+    def restart(self, down_seconds: float = 0.0) -> bool:
+        """Reset all connections and refuse new ones for so long; returns when calls are answered again.
+
+        What becomes of the jobs is `lose_jobs`. False when the server was not running or was stopped meanwhile.
+        """
+        with self._changing:
+            running = self._running
+            if running is None:
+                return False
+            running.go_down()
+            if self.world.clock.wait(running.service.stopping, down_seconds):
+                return False
+            running.come_up()
+            return True
 
     def __enter__(self) -> CloudStackServer:
         self.start()
@@ -103,71 +143,56 @@ class CloudStackServer:
 
 
 class _Running:
-    """Socket, threads and service between start and stop."""
+    """Service, threads and socket between start and stop; the socket may go and come back meanwhile."""
 
     def __init__(
-        self, world: World, host: str, port: int, ssl_context: ssl.SSLContext | None, request_threads: int
+        self,
+        service: Service,
+        host: str,
+        port: int,
+        ssl_context: ssl.SSLContext | None,
+        request_threads: int,
+        troubles: Troubles | None,
     ) -> None:
-        self.service = Service(world)
+        self.service = service
+        self._host, self._ssl_context = host, ssl_context
+        self._calls = TroubledCalls(service, troubles)
         self._pool = ThreadPoolExecutor(request_threads, thread_name_prefix="twin-request")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # With the protocol named, asyncio sets TCP_NODELAY: 1 ms a call instead of 44 ms.
-        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._listener: HttpListener | None = None
+        self.port = port
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.bind((host, port))
-            self.port: int = self._socket.getsockname()[1]
-            self._server = uvicorn.Server(self._config(ssl_context))
-            self._thread = threading.Thread(target=self._serve, name="twin-cloudstack", daemon=True)
-            self._thread.start()
-            self._await_start()
+            self.come_up()
         except BaseException:
-            self._socket.close()
             self._pool.shutdown(wait=False)
-            self.service.stop()
             raise
 
-    def stop(self) -> None:
-        self.service.stop()
-        self._server.should_exit = True
-        self._thread.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._socket.close()
-
-    def _config(self, ssl_context: ssl.SSLContext | None) -> uvicorn.Config:
-        config = uvicorn.Config(
-            application(Gateway(self.service), self._pool),
-            http="h11",
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=2048,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=_LARGEST_HEAD_READ_BYTES,
+    def come_up(self) -> None:
+        # A new gateway, because its memory of request rates does not outlive a restart.
+        app = application(Gateway(self.service), self._pool, self._calls, self._cut)
+        self._listener = HttpListener(
+            app, name="twin-cloudstack", host=self._host, port=self.port, ssl_context=self._ssl_context
         )
-        config.load()
-        config.ssl = ssl_context
-        return config
+        self.port = self._listener.port
 
-    def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
+    def go_down(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.cut_all()
+            listener.stop()
 
-    def _await_start(self) -> None:
-        patience = threading.Event()
-        for _ in range(int(_START_SECONDS / 0.005)):
-            if self._server.started:
-                return
-            if not self._thread.is_alive():
-                break
-            patience.wait(0.005)
-        raise RuntimeError("the twin's CloudStack server did not start")
+    def stop(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _cut(self, client: tuple[str, int]) -> None:
+        if self._listener is not None:
+            self._listener.cut(client)
 
 
-def application(gateway: Gateway, pool: ThreadPoolExecutor) -> Starlette:
+def application(
+    gateway: Gateway, pool: ThreadPoolExecutor, calls: TroubledCalls, cut: Callable[[tuple[str, int]], None]
+) -> Starlette:
     """The ASGI application: one address, calls handed to the thread pool."""
 
     async def endpoint(request: Request) -> Response:
@@ -182,7 +207,13 @@ def application(gateway: Gateway, pool: ThreadPoolExecutor) -> Starlette:
         query: bytes = request.scope["query_string"]
         loop = asyncio.get_running_loop()
         client = request.client.host if request.client else "127.0.0.1"
-        reply = await loop.run_in_executor(pool, gateway.answer, request.method, query, body, client)
+        work = partial(gateway.answer, request.method, query, body, client)
+        reply = await loop.run_in_executor(pool, calls.answer, query, body, work)
+        if reply is None:
+            cut(request.scope["client"])
+            while not await request.is_disconnected():
+                await asyncio.sleep(0)
+            return Response()  # nobody gets it
         return _response(reply)
 
     return Starlette(routes=[Route(_PATH, endpoint, methods=["GET", "POST"])])
@@ -202,12 +233,3 @@ def _refused_by_size(request: Request) -> Reply | None:
 def _response(reply: Reply) -> Response:
     headers = {"Content-Type": reply.content_type, **reply.headers}
     return Response(reply.body, reply.status, headers)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

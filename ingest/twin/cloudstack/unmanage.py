@@ -100,6 +100,7 @@ def _forget(world: World, instance: Instance) -> None:
     instance.tags.clear()
     instance.snapshots.clear()
     instance.removed = True
+    world.cloud.journal.record("unmanaged", vm=instance.instancename, moref=instance.moref, instance=instance.id)
 
 
 COMMANDS: tuple[Command, ...] = (

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.twin.faults.fate import Troubles
 from ingest.twin.vcenter.cache import FragmentCache
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.disturbances import Disturbances
@@ -51,8 +52,9 @@ class Answer:
 class Service:
     """Sessions, tasks and caches over one world, and the dispatch of calls."""
 
-    def __init__(self, world: World, settings: VCenterSettings) -> None:
+    def __init__(self, world: World, settings: VCenterSettings, troubles: Troubles | None = None) -> None:
         self.world = world
+        self.troubles = troubles
         self.settings = settings
         self.api_version, self.api_version_name = api_versions(world.vcenter_version)[0]
         self.sessions = Sessions(settings, world.clock)
@@ -62,7 +64,6 @@ class Service:
         self.disturbances = Disturbances()
         self.stopping = threading.Event()
         self.calls: Counter[str] = Counter()
-        self._count_lock = threading.Lock()
         with world.lock:
             self.fields = CustomFields(world)
 
@@ -78,8 +79,10 @@ class Service:
         try:
             request = parse_request(body)
             method = request.method
-            with self._count_lock:
+            with self.world.lock:
                 self.calls[method] += 1
+                counted = self.world.cloud.journal.vcenter_calls
+                counted[method] = counted.get(method, 0) + 1
             session = self.sessions.use(secret) if secret else None
             call = self._call(request, session, address, agent)
             text = self._result(call)

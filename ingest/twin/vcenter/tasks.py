@@ -113,6 +113,7 @@ class Tasks:
             if len(self._order) > _KEPT:
                 self._tasks.pop(self._order.popleft(), None)
             outcome = self._planned.pop(vm.moref, None)
+        self._world.cloud.journal.record("vcenter-task", task=moref, method=method, vm=vm.name, moref=vm.moref)
         if outcome == "fail":
             self._timeline.later(duration_s, lambda: self._end(task, _broken()))
         elif outcome == "question":
@@ -137,6 +138,7 @@ class Tasks:
                 vm.question = QUESTION
                 self._world.touch(vm)
                 task.asking = True
+                self._world.cloud.journal.record("vcenter-question", task=task.moref, vm=task.entity_name)
 
     def _finish(self, task: Task, work: Callable[[VM], None]) -> None:
         with self._world.lock:
@@ -158,6 +160,14 @@ class Tasks:
             task.error = error
             task.progress = None if error else 100
             task.state = "error" if error else "success"
+        with self._world.lock:
+            self._world.cloud.journal.record(
+                "vcenter-task-ended",
+                task=task.moref,
+                vm=task.entity_name,
+                state=task.state,
+                fault=error.kind if error else "",
+            )
 
 
 def _broken() -> Fault:

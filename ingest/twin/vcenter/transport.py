@@ -16,6 +16,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
+from ingest.twin.faults.fate import UNTROUBLED, Fate, Interruption, ProxyError, proxy_page
+from ingest.twin.listening import RESET_ON_CLOSE
 from ingest.twin.vcenter.disturbances import Disturbance
 from ingest.twin.vcenter.schema import VIM_NAMESPACE, api_versions
 from ingest.twin.vcenter.service import Service
@@ -25,6 +27,7 @@ log = logging.getLogger("ingest.twin.vcenter")
 PATH = "/sdk"
 _COOKIE = re.compile(r'vmware_soap_session="?([^";]+)')
 _METHOD = re.compile(rb"<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)")
+_MACHINE = re.compile(rb'<(?:\w+:)?_this[^>]*type="VirtualMachine"[^>]*>([^<]+)<')
 _HEX = re.compile(rb"[0-9a-fA-F]+")
 _LONGEST_TRAILER_BYTES = 65536
 _IDLE_CONNECTION_S = 900.0
@@ -121,8 +124,15 @@ class SoapHandler(BaseHTTPRequestHandler):
         troubles = server.service.disturbances.take(_method_name(body))
         if self._disturbed(troubles, secret):
             return
+        fate = self._fate(body)
+        if fate.before is not None:
+            self._interrupt(fate.before)
+            return
         agent = self.headers.get("User-Agent", "")
         answer = server.service.answer(body, secret, str(self.client_address[0]), agent)
+        if fate.after is not None:
+            self._interrupt(fate.after)
+            return
         headers = {}
         if answer.secret:
             headers["Set-Cookie"] = f'vmware_soap_session="{answer.secret}"; Path=/; HttpOnly; Secure'
@@ -130,6 +140,26 @@ class SoapHandler(BaseHTTPRequestHandler):
         self._send(
             answer.status, answer.text.encode(), "text/xml; charset=utf-8", headers, cut=cuts[0] if cuts else None
         )
+
+    def _fate(self, body: bytes) -> Fate:
+        """What the faults have in mind for this call."""
+        service = self.soap_server.service
+        if service.troubles is None or not service.troubles.watching:
+            return UNTROUBLED
+        moref = _MACHINE.search(body)
+        with service.world.lock:
+            vm = service.world.vms.get(moref.group(1).decode()) if moref else None
+            name = vm.name if vm else ""
+        return service.troubles.of_call("vcenter", _method_name(body), name, service.stopping)
+
+    def _interrupt(self, interruption: Interruption) -> None:
+        self.close_connection = True
+        if isinstance(interruption, ProxyError):
+            self._send(interruption.status, proxy_page(interruption.status), "text/html")
+            return
+        # Detached from the TLS object, which would say goodbye, the socket closes with a reset.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        socket.close(self.connection.detach())
 
     def _body(self) -> bytes | None:
         """The request's body, sent with its length (pyvmomi) or in chunks (Go clients); None when it is unusable."""

@@ -65,6 +65,7 @@ def _shutdown_guest(call: Call) -> Value:
         if not tools_running(vm):
             raise tools_unavailable()
         moref = vm.moref
+        service.world.cloud.journal.record("vcenter-guest-shutdown", vm=vm.name, moref=moref)
 
     def off() -> None:
         with service.world.lock:
