@@ -21,6 +21,7 @@ from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
 from ingest.model.snapshot import Snapshot
 from ingest.plan.enrich import enrich
+from ingest.plan.resolve import resolve, rows_to_import
 from ingest.plan.rules import Rules
 from ingest.plan.sheet import Sheet
 from ingest.plan.validate import validate
@@ -85,7 +86,7 @@ def look(site: Site) -> Seen:
     rows = {name: site.client.list_all(name, key, **parameters) for name, (key, parameters) in LISTS.items()}
     sheet = enrich(snapshot, Rules())
     findings = validate(sheet, snapshot)
-    return Seen(snapshot, rows, sheet, findings, planned_imports(sheet, snapshot, findings))
+    return Seen(snapshot, rows, sheet, findings, planned_imports(resolve(rows_to_import(sheet), snapshot), findings))
 
 
 @dataclass
@@ -114,7 +115,7 @@ def partly_imported(site: Site) -> None:
         cloud.system_vms[name] = SystemVm(name, name, host.podid, host.id if name != "r-7-VM" else "")
     snapshot = site.snapshot()
     sheet = enrich(snapshot, Rules())
-    ready = planned_imports(sheet, snapshot, validate(sheet, snapshot))
+    ready = planned_imports(resolve(rows_to_import(sheet), snapshot), validate(sheet, snapshot))
     assert [site.send(one.request) for one in ready[::3]] == [""] * len(ready[::3])
     first, second, *_ = site.world.cloud.instances.values()
     wait_for_job(site.client, site.client.unmanage_virtual_machine(first.id), every_s=0.005, timeout_s=30)
