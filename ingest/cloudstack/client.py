@@ -25,8 +25,10 @@ from ingest.model.catalogue import (
     Domain,
     GuestOsMapping,
     Host,
+    IpRange,
     Job,
     Network,
+    OsType,
     Project,
     ServiceOffering,
     StoragePool,
@@ -77,6 +79,10 @@ class CloudStackClient(ApiCaller):
         rows += self.list_all("listNetworks", "network", listall=True, projectid=_ALL_PROJECTS)
         return self._objects(Network, "listNetworks", rows)
 
+    def list_ip_ranges(self) -> list[IpRange]:
+        """The address ranges of networks; Shared networks have them."""
+        return self._list(IpRange, "listVlanIpRanges", "vlaniprange")
+
     def list_service_offerings(self) -> list[ServiceOffering]:
         """The active compute offerings."""
         return self._list(ServiceOffering, "listServiceOfferings", "serviceoffering", listall=True)
@@ -97,6 +103,10 @@ class CloudStackClient(ApiCaller):
         """All accounts of people; those of projects are hidden by the server."""
         return self._list(Account, "listAccounts", "account", listall=True)
 
+    def list_own_accounts(self) -> list[Account]:
+        """The account of this key: without listall the server shows an admin only his own."""
+        return self._list(Account, "listAccounts", "account")
+
     def list_projects(self) -> list[Project]:
         """All projects."""
         return self._list(Project, "listProjects", "project", listall=True)
@@ -105,6 +115,10 @@ class CloudStackClient(ApiCaller):
         """All templates, once for each zone they are in."""
         rows = self.list_all("listTemplates", "template", templatefilter="all", listall=True)
         return self._objects(Template, "listTemplates", rows, identity=_by_id_and_zone)
+
+    def list_os_types(self) -> list[OsType]:
+        """All guest operating systems."""
+        return self._list(OsType, "listOsTypes", "ostype")
 
     def list_guest_os_mappings(self, hypervisor: str = "VMware") -> list[GuestOsMapping]:
         """Which guest OS of CloudStack belongs to which guest id of a hypervisor."""

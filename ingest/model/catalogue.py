@@ -74,6 +74,15 @@ class Network(ApiObject):
     issystem: bool = False
 
 
+class IpRange(ApiObject):
+    """The addresses a Shared network hands out; it may have several ranges."""
+
+    id: str
+    networkid: str = ""
+    startip: str = ""
+    endip: str = ""
+
+
 class ServiceOffering(ApiObject):
     """Compute offering. `cpunumber`, `cpuspeed` (MHz), `memory` (MiB) are None when left open to the VM."""
 
@@ -118,21 +127,41 @@ class StoragePool(ApiObject):
     scope: str = ""
     state: str = ""
     tags: str = ""
+    istagarule: bool = False
     clusterid: str = ""
     zoneid: str = ""
     disksizetotal: int = 0
     disksizeused: int = 0
 
 
-class Domain(ApiObject):
+class Limited(ApiObject):
+    """Whoever may own a limited number of things: a number as text, "Unlimited", '' when not said; and how many it has.
+
+    Memory in MiB, primary storage in whole GiB. A domain's totals include those of the domains below it.
+    """
+
+    vmlimit: str = ""
+    vmtotal: int = 0
+    cpulimit: str = ""
+    cputotal: int = 0
+    memorylimit: str = ""
+    memorytotal: int = 0
+    volumelimit: str = ""
+    volumetotal: int = 0
+    primarystoragelimit: str = ""
+    primarystoragetotal: int = 0
+
+
+class Domain(Limited):
     id: str
     name: str
     path: str = ""
+    parentdomainid: str = ""
     level: int = 0
     state: str = ""
 
 
-class Account(ApiObject):
+class Account(Limited):
     """`accounttype`: 0 user, 1 root admin, 2 domain admin, 5 project."""
 
     id: str
@@ -144,9 +173,10 @@ class Account(ApiObject):
     state: str = ""
 
 
-class Project(ApiObject):
+class Project(Limited):
     id: str
     name: str
+    projectaccountname: str = ""
     domainid: str = ""
     domain: str = ""
     state: str = ""
@@ -160,6 +190,12 @@ class Template(ApiObject):
     ostypename: str = ""
     isready: bool = False
     zoneid: str = ""
+    templatetag: str = ""
+
+
+class OsType(ApiObject):
+    id: str
+    description: str = ""
 
 
 class GuestOsMapping(ApiObject):
@@ -292,7 +328,10 @@ class Api(ApiObject):
 
 
 class Catalogue(BaseModel):
-    """Everything of CloudStack that planning needs, read at one moment. Tuples are sorted by (name, id)."""
+    """Everything of CloudStack that planning needs, read at one moment. Tuples are sorted by (name, id).
+
+    `callers` are the accounts the key belongs to: one. `ip_ranges` is None when the key may not list them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -302,13 +341,16 @@ class Catalogue(BaseModel):
     clusters: tuple[Cluster, ...] = ()
     hosts: tuple[Host, ...] = ()
     networks: tuple[Network, ...] = ()
+    ip_ranges: tuple[IpRange, ...] | None = None
     service_offerings: tuple[ServiceOffering, ...] = ()
     disk_offerings: tuple[DiskOffering, ...] = ()
     storage_pools: tuple[StoragePool, ...] = ()
     domains: tuple[Domain, ...] = ()
     accounts: tuple[Account, ...] = ()
+    callers: tuple[Account, ...] = ()
     projects: tuple[Project, ...] = ()
     templates: tuple[Template, ...] = ()
+    os_types: tuple[OsType, ...] = ()
     guest_os_mappings: tuple[GuestOsMapping, ...] = ()
     unmanaged: tuple[UnmanagedInstance, ...] = ()
     virtual_machines: tuple[VirtualMachine, ...] = ()
