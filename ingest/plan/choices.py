@@ -158,7 +158,8 @@ def service_offering(
             return False
         if root and _misses_tags(root, offering.storagetags, zone_id, cluster_id, lookup):
             return False
-        return not server.offering_objection(offering, listed, speed)
+        caps = server.size_caps(lookup.catalogue.configuration)
+        return not server.offering_objection(offering, listed, speed, caps)
 
     def word(offering: ServiceOffering) -> str:
         return _word(offering, lookup.service_offering(offering.name).object)

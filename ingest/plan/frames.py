@@ -89,7 +89,9 @@ def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
     if cluster is not None and cluster.allocationstate not in ("", "Enabled"):
         record["cluster_off"] = f"cluster {cluster.name} is {cluster.allocationstate} in CloudStack"
     if row.offering is not None:
-        record["offering_fits"] = server.offering_objection(row.offering, listed, row.cpu_speed_mhz)
+        record["offering_fits"] = server.offering_objection(
+            row.offering, listed, row.cpu_speed_mhz, server.size_caps(snapshot.catalogue.configuration)
+        )
         hosts = [host for host in snapshot.catalogue.hosts if host.clusterid == one.cluster_id]
         record["host_tags"] = server.host_tags_objection(
             row.offering,
