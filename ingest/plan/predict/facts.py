@@ -27,7 +27,7 @@ from ingest.plan.predict.verdict import UNSAID
 Item_co = TypeVar("Item_co", bound=ApiObject, covariant=True)
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# A VM whose custom field holds a name of CloudStack's own making is imported under that name (CloudStack: VmwareHelper).
+# A VM whose custom field holds a name of CloudStack's own making is imported under it (CloudStack: VmwareHelper).
 _INTERNAL_NAME_FIELD = "cloud.vm.internal.name"
 _INTERNAL_NAME = re.compile(r"i-\d+-\d+-.+")
 
