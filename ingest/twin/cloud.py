@@ -129,6 +129,7 @@ class Network:
     issystem: bool = False
     displaytext: str = ""
     removed: bool = False
+    permissions: list[str] = field(default_factory=list)  # accounts that may use it besides the owner
 
 
 @dataclass(slots=True)
@@ -152,6 +153,7 @@ class ServiceOffering:
     zoneids: list[str] = field(default_factory=list)
     state: str = "Active"
     removed: bool = False
+    offerha: bool = False
 
 
 @dataclass(slots=True)
@@ -190,6 +192,8 @@ class StoragePool:
 
 @dataclass(slots=True)
 class Template:
+    """`installpath` is its name on a storage pool; a VM called so is hidden from the unmanaged ones."""
+
     id: str
     name: str
     zoneid: str
@@ -198,6 +202,9 @@ class Template:
     isready: bool = True
     format: str = "OVA"
     removed: bool = False
+    installpath: str = ""
+    templatetag: str = ""
+    details: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -241,7 +248,10 @@ class Volume:
 
 @dataclass(slots=True)
 class Instance:
-    """A VM in CloudStack's database. `moref` is the vSphere VM it was imported from."""
+    """A VM in CloudStack's database. `moref` is the vSphere VM it was imported from.
+
+    `counted` False: resource counts leave it out, as they do until an import ends.
+    """
 
     id: str
     name: str  # hostname
@@ -266,6 +276,34 @@ class Instance:
     nics: list[InstanceNic] = field(default_factory=list)
     created: float = 0.0
     removed: bool = False
+    lasthostid: str = ""
+    userid: str = ""
+    haenable: bool = False
+    counted: bool = True
+
+
+@dataclass(slots=True)
+class SystemVm:
+    """A VM of CloudStack's own: `instancename` like v-2-VM, r-7-VM. It hides its namesake in vCenter."""
+
+    id: str
+    instancename: str
+    podid: str
+    hostid: str = ""
+    lasthostid: str = ""
+
+
+@dataclass(slots=True)
+class ResourceLimit:
+    """The most of one resource an account or a domain may have; `max` -1 unlimited.
+
+    `resource` is user_vm, volume, network, cpu, memory (MiB) or primary_storage (GiB).
+    """
+
+    owner: Literal["account", "domain"]
+    ownerid: str
+    resource: str
+    max: int
 
 
 @dataclass(slots=True)
@@ -332,12 +370,18 @@ class Cloud:
     os_mappings: dict[str, OsMapping] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
     volumes: dict[str, Volume] = field(default_factory=dict)
+    system_vms: dict[str, SystemVm] = field(default_factory=dict)
+    limits: list[ResourceLimit] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     # How long things take, in seconds.
     import_seconds: float = 1.0
     import_jitter_seconds: float = 0.0
+    import_seconds_per_disk: float = 0.0
+    import_seconds_per_nic: float = 0.0
     list_seconds_per_vm: float = 0.0
+    job_cleaner_seconds: float = 10.0  # how often expired jobs are deleted; 0: at once
     job_threads: int = 125
     in_maintenance: bool = False  # True: asynchronous calls are refused with 503
+    import_template_storable: bool = True  # False: the hidden template of imports without one cannot be made

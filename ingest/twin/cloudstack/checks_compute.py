@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from ingest.twin.cloud import Cloud, Host, OsMapping, ServiceOffering
 from ingest.twin.cloudstack import configuration
-from ingest.twin.cloudstack.import_request import ImportRequest, Target
+from ingest.twin.cloudstack.import_request import DUMMY_TEMPLATES, ImportRequest, Target
+from ingest.twin.cloudstack.limits import Reservation
 from ingest.twin.cloudstack.records import described, words
-from ingest.twin.cloudstack.refusals import InvalidParameter, RuntimeFailure
+from ingest.twin.cloudstack.refusals import InvalidParameter, ResourceAllocation, RuntimeFailure
 from ingest.twin.cloudstack.unmanaged import UnmanagedVm, read_host, visited_hosts, vms_of_hosts
 from ingest.twin.world import World
 
@@ -36,12 +37,18 @@ def found_vm(world: World, request: ImportRequest, target: Target, managed: froz
 
 
 def guest_os_id(cloud: Cloud, target: Target, vm: UnmanagedVm) -> str:
-    """A18, A19: the guest OS type, from the template, or from the mappings for the dummy template.
+    """A17 to A19: the guest OS type, from the template, or from the mappings for the dummy template of VMware.
 
-    A17 is about KVM hosts, which the twin has not.
+    The dummy template goes by its name, so a template registered under it is taken for it.
     """
-    if target.template is not None:
-        return target.template.ostypeid
+    hypervisor, template = target.cluster.hypervisortype, target.template
+    is_dummy = template is None or template.name == DUMMY_TEMPLATES["VMware"]
+    if template is not None and is_dummy and hypervisor == "KVM":
+        raise InvalidParameter(f"Template is needed and unable to use default template for hypervisor {hypervisor}")
+    if template is not None and not is_dummy:
+        return template.ostypeid
+    if hypervisor == "KVM":
+        return ""
     known = next((row.id for row in cloud.os_types.values() if row.description == vm.os_display_name), "")
     mapping = _mapping(cloud, vm.hypervisor_version, ostypeid=known) if known else None
     if mapping is None and vm.os_id:
@@ -55,8 +62,8 @@ def guest_os_id(cloud: Cloud, target: Target, vm: UnmanagedVm) -> str:
             f"Unable to find hypervisor guest OS ID: {known} details for unmanaged VM: {vm.name} {where}"
         )
     raise RuntimeFailure(
-        f"Unable to retrieve guest OS details for unmanaged VM: {vm.name} with OS name: {vm.os_display_name}, "
-        f"OS ID: {vm.os_id} {where}"
+        f"Unable to retrieve guest OS details for unmanaged VM: {vm.name} with OS name: "
+        f"{vm.os_display_name or 'null'}, OS ID: {vm.os_id or 'null'} {where}"
     )
 
 
@@ -77,11 +84,30 @@ def _mapping(cloud: Cloud, version: str, *, ostypeid: str = "", os_name: str = "
 
 
 def check_size(vm: UnmanagedVm) -> None:
-    """A20: CPU and memory are known. A21, resource limits, is not modelled."""
-    if vm.cpu_number <= 0:
-        raise RuntimeFailure(f"CPU cores [{vm.cpu_number}] is not valid for importing VM [{vm.name}].")
-    if vm.memory_mib <= 0:
-        raise RuntimeFailure(f"Memory [{vm.memory_mib}] is not valid for importing VM [{vm.name}].")
+    """A20: CPU and memory are known."""
+    if not vm.cpu_number:
+        raise RuntimeFailure(f"CPU cores [{_java(vm.cpu_number)}] is not valid for importing VM [{vm.name}].")
+    if not vm.memory_mib:
+        raise RuntimeFailure(f"Memory [{_java(vm.memory_mib)}] is not valid for importing VM [{vm.name}].")
+
+
+def _java(number: int | None) -> str:
+    return "null" if number is None else str(number)
+
+
+def reserve_compute(target: Target, vm: UnmanagedVm, reservation: Reservation) -> None:
+    """A21: the owner may have one VM more, and its CPUs and memory.
+
+    A fixed offering counts with its own size for a VM that is off, since that size comes with the next start.
+    """
+    offering = target.offering
+    as_offered = not is_dynamic(offering) and vm.power_state == "PowerOff"
+    try:
+        reservation.add("user_vm", 1)
+        reservation.add("cpu", (offering.cpunumber if as_offered else vm.cpu_number) or 0)
+        reservation.add("memory", (offering.memory if as_offered else vm.memory_mib) or 0)
+    except ResourceAllocation as error:
+        raise RuntimeFailure(f"VM resource allocation error for account: {target.owner.id}. {error.text}") from error
 
 
 def check_offering(cloud: Cloud, target: Target, vm: UnmanagedVm, details: Mapping[str, str]) -> None:
@@ -109,7 +135,7 @@ def cpu_speed_mhz(vm: UnmanagedVm, details: Mapping[str, str]) -> int:
     try:
         return int(details.get("cpuSpeed", ""))
     except ValueError:
-        return vm.cpu_speed_mhz
+        return vm.cpu_speed_mhz or 0
 
 
 def _dynamic_mismatch(cloud: Cloud, offering: ServiceOffering, vm: UnmanagedVm, speed_mhz: int) -> str:
@@ -118,7 +144,7 @@ def _dynamic_mismatch(cloud: Cloud, offering: ServiceOffering, vm: UnmanagedVm, 
         return predefined.format("CPU cores", offering.id)
     lowest = offering.mincpunumber or 1
     highest = _upper(offering.maxcpunumber, configuration.number(cloud, "vm.serviceoffering.cpu.cores.max"))
-    if not lowest <= vm.cpu_number <= highest:
+    if not lowest <= (vm.cpu_number or 0) <= highest:
         return f"Invalid CPU cores value, specify a value between {lowest} and {highest}"
     if offering.cpuspeed is None and not 0 < speed_mhz <= _LARGEST_INTEGER:
         return f"Invalid CPU speed value, specify a value between 1 and {_LARGEST_INTEGER}"
@@ -126,7 +152,7 @@ def _dynamic_mismatch(cloud: Cloud, offering: ServiceOffering, vm: UnmanagedVm, 
         return predefined.format("memory", offering.id)
     lowest = offering.minmemory or _SMALLEST_MEMORY_MIB
     highest = _upper(offering.maxmemory, configuration.number(cloud, "vm.serviceoffering.ram.size.max"))
-    if not lowest <= vm.memory_mib <= highest:
+    if not lowest <= (vm.memory_mib or 0) <= highest:
         return f"Invalid memory value, specify a value between {lowest} and {highest}"
     return ""
 
@@ -149,7 +175,7 @@ def _fixed_mismatch(offering: ServiceOffering, vm: UnmanagedVm) -> str:
             f"Service offering ({offering.id}) {offering.memory}MB memory does not match "
             f"VM memory {vm.memory_mib}MB {state}"
         )
-    if vm.cpu_speed_mhz > 0 and offering.cpuspeed != vm.cpu_speed_mhz:
+    if vm.cpu_speed_mhz and offering.cpuspeed != vm.cpu_speed_mhz:
         return (
             f"Service offering ({offering.id}) {offering.cpuspeed}MHz CPU speed does not match "
             f"VM CPU speed {vm.cpu_speed_mhz}MHz {state}"
@@ -157,14 +183,15 @@ def _fixed_mismatch(offering: ServiceOffering, vm: UnmanagedVm) -> str:
     return ""
 
 
-def host_has_tags(host: Host, offering: ServiceOffering) -> bool:
-    """Whether the host carries all host tags of the offering."""
-    return words(offering.hosttags) <= words(host.hosttags)
+def host_has_tags(host: Host, target: Target) -> bool:
+    """Whether the host carries all host tags of the offering and the tag of the template."""
+    wanted = words(target.offering.hosttags) | words(target.template.templatetag if target.template else "")
+    return wanted <= words(host.hosttags)
 
 
 def check_host_tags(request: ImportRequest, target: Target, vm: UnmanagedVm) -> None:
     """A23: without permission to migrate, the VM's own host must carry the offering's tags."""
-    if not request.migrate_allowed and not host_has_tags(vm.host, target.offering):
+    if not request.migrate_allowed and not host_has_tags(vm.host, target):
         template = target.template.id if target.template else DUMMY_TEMPLATE_ID
         raise InvalidParameter(
             f"Service offering: {target.offering.id} or template: {template} is not compatible with host: "

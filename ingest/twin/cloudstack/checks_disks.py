@@ -1,30 +1,42 @@
 """Checks A24 to A35 of an import job: root and data disks, their offerings and storage pools.
 
 Source: CloudStack's UnmanagedVMsManagerImpl.getRootAndDataDisks, checkUnmanagedDiskAndOfferingForImport and
-getStoragePool. A30 and the second half of A35, resource limits, are not modelled.
+getStoragePool.
 """
 
 from __future__ import annotations
 
 from ingest.twin.cloud import Cloud, DiskOffering, StoragePool
 from ingest.twin.cloudstack.import_request import DiskPlan, Target
+from ingest.twin.cloudstack.limits import Reservation
 from ingest.twin.cloudstack.owners import check_offering_access
 from ingest.twin.cloudstack.records import described, words
-from ingest.twin.cloudstack.refusals import RuntimeFailure
+from ingest.twin.cloudstack.refusals import ResourceAllocation, RuntimeFailure
 from ingest.twin.cloudstack.unmanaged import UnmanagedVm
 from ingest.twin.cloudstack.unmanaged_devices import UnmanagedDisk
 
 _GIB = 1 << 30
 
 
-def planned_disks(cloud: Cloud, target: Target, vm: UnmanagedVm) -> tuple[DiskPlan, ...]:
-    """The volumes to be, root first, data disks in list order."""
+def planned_disks(cloud: Cloud, target: Target, vm: UnmanagedVm, reservation: Reservation) -> tuple[DiskPlan, ...]:
+    """The volumes to be, root first, data disks in list order, with the owner's limits reserved for each."""
     root, data = _root_and_data_disks(target, vm)
     plans = [_planned_root(cloud, target, root)]
+    _reserve(target, root, reservation)
     for disk in data:
         _check_a31_controller(data[0], disk)
         plans.append(_planned_data_disk(cloud, target, disk))
+        _reserve(target, disk, reservation)
     return tuple(plans)
+
+
+def _reserve(target: Target, disk: UnmanagedDisk, reservation: Reservation) -> None:
+    """A30, A35: the owner may have one volume more, and its bytes."""
+    try:
+        reservation.add("volume", 1)
+        reservation.add("primary_storage", disk.capacity_bytes)
+    except ResourceAllocation as error:
+        raise RuntimeFailure(f"Volume resource allocation error for owner: {target.owner.id}. {error.text}") from error
 
 
 def _root_and_data_disks(target: Target, vm: UnmanagedVm) -> tuple[UnmanagedDisk, list[UnmanagedDisk]]:

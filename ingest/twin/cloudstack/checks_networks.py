@@ -111,7 +111,7 @@ def _check_a40_permission(cloud: Cloud, owner: Account, network: Network) -> Non
     if network.type == "Shared" and network.acltype == "Domain":
         if not usable_in_domain(cloud, network, owner.domainid):
             raise PermissionDenied(f"Shared network id={network.id} is not available in domain id={owner.domainid}")
-    elif network.accountid != owner.id:
+    elif owner.id not in (network.accountid, *network.permissions):
         raise PermissionDenied(f"Unable to use network with id= {network.id}, permission denied")
 
 

@@ -10,7 +10,7 @@ import re
 
 from ingest.twin.cloud import Cloud, Cluster, ServiceOffering, Template
 from ingest.twin.cloudstack import configuration
-from ingest.twin.cloudstack.import_request import ImportRequest, Target
+from ingest.twin.cloudstack.import_request import DUMMY_TEMPLATES, ImportRequest, Target
 from ingest.twin.cloudstack.owners import check_offering_access
 from ingest.twin.cloudstack.parameters import Groups
 from ingest.twin.cloudstack.records import described, number_of
@@ -25,7 +25,7 @@ def checked_target(cloud: Cloud, request: ImportRequest) -> Target:
     _check_a1_domain_needs_account(request)
     _check_a2_root_admin(request)
     cluster = _checked_a3_a5_cluster(cloud, request)
-    template = _checked_a6_template(cloud, request)
+    template = _checked_a6_a7_template(cloud, request, cluster)
     offering = _checked_a8_a9_offering(cloud, request, cluster)
     hostname = _checked_a10_a11_hostname(request)
     _check_a12_hostname_unique_in_zone(cloud, request, hostname, cluster.zoneid)
@@ -67,9 +67,13 @@ def _checked_a3_a5_cluster(cloud: Cloud, request: ImportRequest) -> Cluster:
     return cluster
 
 
-def _checked_a6_template(cloud: Cloud, request: ImportRequest) -> Template | None:
-    # A7, a dummy template that cannot be created, does not happen here.
+def _checked_a6_a7_template(cloud: Cloud, request: ImportRequest, cluster: Cluster) -> Template | None:
     if not request.templateid:
+        if not cloud.import_template_storable:
+            raise InvalidParameter(
+                f"Default VM import template with unique name: {DUMMY_TEMPLATES[cluster.hypervisortype]} for "
+                f"hypervisor: {cluster.hypervisortype} cannot be created. Please use templateid parameter for import"
+            )
         return None
     template = cloud.templates.get(request.templateid)
     if template is None or template.removed:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from ingest.twin.cloud import Cloud, Instance, InstanceNic, Network, Volume, new_id
 from ingest.twin.cloudstack.checks_compute import DUMMY_TEMPLATE_ID, cpu_speed_mhz, host_has_tags, is_dynamic
 from ingest.twin.cloudstack.checks_networks import used_addresses
 from ingest.twin.cloudstack.import_request import DiskPlan, ImportPlan, ImportRequest, NicPlan
 from ingest.twin.cloudstack.records import number_of, project_of_account
-from ingest.twin.cloudstack.refusals import InvalidParameter, RuntimeFailure
+from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, RuntimeFailure, ServerError
 from ingest.twin.world import World
 
+_SCSI = frozenset({"lsilogic", "lsisas1068", "buslogic", "pvscsi"})
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -43,13 +45,17 @@ def commit_instance(world: World, request: ImportRequest, plan: ImportPlan) -> I
         serviceofferingid=offering.id,
         templateid=target.template.id if target.template else DUMMY_TEMPLATE_ID,
         guestosid=plan.guestosid,
-        cpunumber=vm.cpu_number if dynamic else offering.cpunumber or 0,
-        memory=vm.memory_mib if dynamic else offering.memory or 0,
+        cpunumber=(vm.cpu_number if dynamic else offering.cpunumber) or 0,
+        memory=(vm.memory_mib if dynamic else offering.memory) or 0,
         cpuspeed=offering.cpuspeed or cpu_speed_mhz(vm, request.details),
         moref=vm.moref,
         projectid=project.id if project else "",
         details=_details(request.details, plan, dynamic=dynamic),
         created=world.clock.now(),
+        lasthostid=plan.host.id,
+        userid=next((user.id for user in cloud.users.values() if user.accountid == target.owner.id), ""),
+        haenable=offering.offerha,
+        counted=False,
     )
     cloud.instances[instance.id] = instance
     cloud.journal.imports.append((vm.moref, instance.id))
@@ -58,12 +64,13 @@ def commit_instance(world: World, request: ImportRequest, plan: ImportPlan) -> I
 
 def _details(sent: Mapping[str, str], plan: ImportPlan, *, dynamic: bool) -> dict[str, str]:
     root, data = plan.disks[0].disk, plan.disks[1:]
-    details = dict(sent)
+    template = plan.target.template
+    details = (template.details if template else {}) | dict(sent)
     details["rootDiskController"] = root.controller
     if data:
         details["dataDiskController"] = data[0].disk.controller
     else:
-        details.setdefault("dataDiskController", root.controller if root.controller != "ide" else "osdefault")
+        details.setdefault("dataDiskController", root.controller if root.controller in _SCSI else "osdefault")
     if plan.nics:
         details["nicAdapter"] = plan.nics[0].nic.adapter_type
     details["deployvm"] = "true"
@@ -76,19 +83,18 @@ def _details(sent: Mapping[str, str], plan: ImportPlan, *, dynamic: bool) -> dic
     return details
 
 
-def import_volumes(cloud: Cloud, request: ImportRequest, plan: ImportPlan, instance: Instance) -> None:
-    """C2: root, then data disks. Raises RuntimeFailure 48 after a clean-up."""
-    number = number_of(cloud.instances, instance.id)
+def check_iops(request: ImportRequest) -> None:
+    """The first thing that can fail in C2: the IOPS of the root volume are read as numbers."""
     for bound in ("miniops", "maxiops"):
         value = request.details.get(bound, "0")
         if not re.fullmatch(r"[+-]?\d+", value):
-            clean_up(cloud, instance)
-            raise RuntimeFailure(
-                f'Failed to import volumes while importing vm: {instance.displayname}. For input string: "{value}"'
-            )
-    for device, disk_plan in enumerate(plan.disks):
-        volume = _volume(disk_plan, instance, number, device)
-        cloud.volumes[volume.id] = volume
+            raise RuntimeFailure(f'For input string: "{value}"')
+
+
+def import_volume(cloud: Cloud, plan: ImportPlan, instance: Instance, device: int) -> None:
+    """C2 for one disk: 0 is the root."""
+    volume = _volume(plan.disks[device], instance, number_of(cloud.instances, instance.id), device)
+    cloud.volumes[volume.id] = volume
 
 
 def _volume(plan: DiskPlan, instance: Instance, number: int, device: int) -> Volume:
@@ -108,19 +114,9 @@ def _volume(plan: DiskPlan, instance: Instance, number: int, device: int) -> Vol
     )
 
 
-def import_nics(cloud: Cloud, request: ImportRequest, plan: ImportPlan, instance: Instance) -> None:
-    """C3: NIC after NIC: address, MAC syntax, MAC unique in its network.
-
-    Raises RuntimeFailure 49 after a clean-up, which leaves the NIC rows written so far.
-    """
-    try:
-        for device, nic_plan in enumerate(plan.nics):
-            instance.nics.append(_nic(cloud, request, nic_plan, device))
-    except RuntimeFailure as error:
-        clean_up(cloud, instance)
-        raise RuntimeFailure(
-            f"Failed to import NICs while importing vm: {instance.displayname}. {error.text}"
-        ) from error
+def import_nic(cloud: Cloud, request: ImportRequest, plan: ImportPlan, instance: Instance, device: int) -> None:
+    """C3 for one NIC: address, MAC syntax, MAC unique in its network."""
+    instance.nics.append(_nic(cloud, request, plan.nics[device], device))
 
 
 def _nic(cloud: Cloud, request: ImportRequest, plan: NicPlan, device: int) -> InstanceNic:
@@ -194,20 +190,35 @@ def move(world: World, plan: ImportPlan, instance: Instance) -> None:
     cloud = world.cloud
     for host in cloud.hosts.values():
         usable = host.clusterid == plan.target.cluster.id and host.state == "Up" and host.resourcestate == "Enabled"
-        if usable and host_has_tags(host, plan.target.offering):
-            instance.hostid = host.id
+        if usable and host_has_tags(host, plan.target):
+            instance.hostid = instance.lasthostid = host.id
             vm = world.vms.get(plan.vm.moref)
             if instance.state == "Running" and vm is not None:
                 vm.host = host.moref
                 world.touch(vm)
             return
-    clean_up(cloud, instance)
-    raise RuntimeFailure(
-        f"VM import failed for unmanaged vm: {plan.vm.name} during vm migration, no deployment destination found"
+    raise ApiException(
+        530, f"VM import failed for unmanaged vm: {plan.vm.name} during vm migration, no deployment destination found"
     )
 
 
-def clean_up(cloud: Cloud, instance: Instance) -> None:
+@contextmanager
+def cleaned_up_on_failure(world: World, instance: Instance, text: Callable[[str], str]) -> Iterator[None]:
+    """Whatever the server refuses within fails the import with `text` of the cause, after a clean-up.
+
+    An ApiException has its words already and keeps them.
+    """
+    try:
+        yield
+    except ServerError as error:
+        with world.lock:
+            _clean_up(world.cloud, instance)
+        if isinstance(error, ApiException):
+            raise
+        raise ApiException(530, text(error.text)) from error
+
+
+def _clean_up(cloud: Cloud, instance: Instance) -> None:
     """What a failure after C1 leaves: no volumes, a removed VM row, and every NIC row written so far.
 
     Those rows keep their MAC and address, so a second try into the same network fails unless it is forced.

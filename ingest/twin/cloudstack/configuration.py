@@ -16,9 +16,18 @@ DEFAULTS: dict[str, str] = {
     "job.cancel.threshold.minutes": "60",
     "job.expire.minutes": "1440",
     "unmanage.vm.preserve.nics": "false",
+    "wait": "1800",
     "vm.instancename.flag": "false",
     "vm.serviceoffering.cpu.cores.max": "0",
     "vm.serviceoffering.ram.size.max": "0",
+}
+
+# Limits of owners without one of their own, under the names CloudStack has for them. It ships 20 VMs for an account and
+# the like; a site that imports in bulk has raised them.
+DEFAULTS |= {
+    f"max.{owner}.{resource}": "-1"
+    for owner in ("account", "domain", "project")
+    for resource in ("cpus", "memory", "networks", "primary.storage", "user.vms", "volumes")
 }
 
 

@@ -10,6 +10,12 @@ from ingest.twin.cloudstack.parameters import Groups
 from ingest.twin.cloudstack.unmanaged import UnmanagedVm
 from ingest.twin.cloudstack.unmanaged_devices import UnmanagedDisk, UnmanagedNic
 
+# The hidden template of imports without one, by hypervisor; made on first use, and a removed row ever after.
+DUMMY_TEMPLATES = {
+    "VMware": "system-default-vm-import-dummy-template.iso",
+    "KVM": "kvm-default-vm-import-dummy-template",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:

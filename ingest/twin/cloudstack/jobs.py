@@ -43,7 +43,8 @@ class JobPlan:
 class RunningJob:
     """What the work of a job sees of it."""
 
-    def __init__(self, world: World, plan: JobPlan, lost: threading.Event) -> None:
+    def __init__(self, world: World, job_id: str, plan: JobPlan, lost: threading.Event) -> None:
+        self.id = job_id
         self._world = world
         self._plan = plan
         self._lost = lost
@@ -69,6 +70,7 @@ class JobEngine:
     def __init__(self, world: World) -> None:
         self._world = world
         self._lost = threading.Event()
+        self._cleaner_runs = 0
         self._pool = ThreadPoolExecutor(world.cloud.job_threads, thread_name_prefix="twin-job")
 
     def submit(self, plan: JobPlan, *, accountid: str, userid: str, custom_id: str) -> str:
@@ -86,35 +88,51 @@ class JobEngine:
 
     def find(self, job_id: str) -> Job | None:
         """A job that is still stored; call with the world's lock held."""
-        job = self._world.cloud.jobs.get(job_id)
-        if job is not None and self._expired(job):
-            del self._world.cloud.jobs[job_id]
-            return None
-        return job
+        self.forget_expired()
+        return self._world.cloud.jobs.get(job_id)
 
     def forget_expired(self) -> None:
-        """Drop all jobs past their time; call with the world's lock held."""
-        for job_id in list(self._world.cloud.jobs):
-            self.find(job_id)
+        """Drop the jobs past their time that the cleaner has come by; call with the world's lock held.
 
-    def _expired(self, job: Job) -> bool:
+        It drops unfinished jobs as well, whose threads go on.
+        """
+        clock, cloud = self._world.clock, self._world.cloud
+        overdue_s = 0.0
+        if cloud.job_cleaner_seconds > 0:
+            runs, overdue_s = divmod(clock.monotonic(), cloud.job_cleaner_seconds)
+            if runs <= self._cleaner_runs:
+                return
+            self._cleaner_runs = int(runs)
+        now = clock.now() - overdue_s
+        for job_id in [job.id for job in cloud.jobs.values() if self._expired(job, now)]:
+            del cloud.jobs[job_id]
+
+    def _expired(self, job: Job, now: float) -> bool:
         # `job.expire.minutes` counts from the end, for jobs that never end from their creation.
         since = job.created if job.completed is None else job.completed
-        return self._world.clock.now() - since > 60 * configuration.number(self._world.cloud, "job.expire.minutes")
+        return now - since > 60 * configuration.number(self._world.cloud, "job.expire.minutes")
 
-    def lose_all(self) -> None:
-        """Do to the jobs what a restart does: pending ones fail with 530 and without a result, work stops midway."""
+    def lose_all(self, *, work_goes_on: bool = False) -> None:
+        """Do to the jobs what a restart does: pending ones fail with 530 and without a result, work stops midway.
+
+        `work_goes_on` is a management server that was only thought lost: its jobs fail all the same, but their threads
+        finish what they do, which no longer shows in the jobs.
+        """
         with self._world.lock:
-            self._lost.set()
-            self._lost = threading.Event()
+            if not work_goes_on:
+                self._lost.set()
+                self._lost = threading.Event()
             for job in self._world.cloud.jobs.values():
-                if job.status == PENDING:
-                    job.status, job.resultcode, job.result, job.completed = FAILED, 530, None, self._world.clock.now()
+                self._fail_without_result(job)
 
     def stop(self) -> None:
         """Lose all jobs and end the threads."""
         self.lose_all()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _fail_without_result(self, job: Job) -> None:
+        if job.status == PENDING:
+            job.status, job.resultcode, job.result, job.completed = FAILED, 530, None, self._world.clock.now()
 
     def _free_id(self, custom_id: str) -> str:
         if not custom_id:
@@ -139,29 +157,38 @@ class JobEngine:
             self._finish(job, lost, *self._outcome(job, plan, lost))
         except JobLost:
             _LOG.info("job %s was lost with its management server", job.id)
+            with self._world.lock:
+                self._fail_without_result(job)
         finally:
             if plan.is_import:
                 with self._world.lock:
                     journal.imports_running -= 1
 
     def _outcome(self, job: Job, plan: JobPlan, lost: threading.Event) -> tuple[int, int, Json]:
-        running = RunningJob(self._world, plan, lost)
+        running = RunningJob(self._world, job.id, plan, lost)
         try:
             running.check()
             return SUCCEEDED, 0, plan.run(running)
         except ServerError as error:
-            return FAILED, error.job_code, {"errorcode": error.job_code, "errortext": error.text}
+            return FAILED, error.job_code, _failure(error.job_code, error.text)
         except JobLost:
             raise
         except Exception as error:  # noqa: BLE001  whatever escapes a job is its failure 530, as on the real server
             _LOG.exception("job %s failed unexpectedly", job.id)
-            return FAILED, 530, {"errorcode": 530, "errortext": str(error)}
+            return FAILED, 530, _failure(530, str(error))
 
     def _finish(self, job: Job, lost: threading.Event, status: int, code: int, result: Json) -> None:
         with self._world.lock:
             if lost.is_set():
                 raise JobLost
-            job.status, job.resultcode, job.result, job.completed = status, code, result, self._world.clock.now()
+            # A job that counts as lost keeps its failure, whatever became of the work.
+            if job.status == PENDING:
+                job.status, job.resultcode, job.result, job.completed = status, code, result, self._world.clock.now()
+
+
+def _failure(code: int, text: str) -> Json:
+    """An exception without a message leaves none."""
+    return {"errorcode": code, "errortext": text} if text else {"errorcode": code}
 
 
 def _write_event(world: World, plan: JobPlan, state: str, level: str) -> None:

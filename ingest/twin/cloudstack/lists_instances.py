@@ -80,6 +80,8 @@ def rendered_instance(cloud: Cloud, instance: Instance, *, with_nics: bool = Tru
         "guestosid": instance.guestosid,
         "osdisplayname": os_type.description if os_type else None,
         "hypervisor": "VMware",
+        "userid": instance.userid,
+        "haenable": instance.haenable,
         "created": time_text(instance.created),
         "details": dict(instance.details),
         "tags": [],

@@ -4,6 +4,8 @@
     ├── InvalidParameter        431 (4350)    431
     ├── PermissionDenied        531 (4365)    530
     ├── RuntimeFailure          530 (4250)    530
+    ├── ResourceAllocation      535 (4370)    530
+    ├── InsufficientCapacity    533 (9999)    530          (an import makes it 533)
     ├── ApiException            its own       its own      (9999)
     └── Unverified              401           never        (no cserrorcode, no X-Description)
 
@@ -43,6 +45,20 @@ class PermissionDenied(ServerError):
 
 class RuntimeFailure(ServerError):
     """CloudStack: CloudRuntimeException, the fate of most failed imports."""
+
+
+class ResourceAllocation(ServerError):
+    """CloudStack: ResourceAllocationException, a limit of an account or a domain."""
+
+    code = 535
+    cserrorcode = 4370
+
+
+class InsufficientCapacity(ServerError):
+    """CloudStack: InsufficientCapacityException, of placement."""
+
+    code = 533
+    cserrorcode = 9999
 
 
 class ApiException(ServerError):

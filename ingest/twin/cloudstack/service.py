@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from typing import Any, TypeAlias
 
 from ingest.twin.cloud import Account, Cloud, User
 from ingest.twin.cloudstack.jobs import JobEngine, JobPlan
+from ingest.twin.cloudstack.limits import Reservations
 from ingest.twin.cloudstack.parameters import Arguments
 from ingest.twin.cloudstack.records import Json
+from ingest.twin.cloudstack.steps import Steps
 from ingest.twin.world import World
 
 
@@ -21,9 +24,10 @@ class Service:
     def __init__(self, world: World) -> None:
         self.world = world
         self.jobs = JobEngine(world)
+        self.steps = Steps()
+        self.reservations = Reservations(world.cloud)
         self.stopping = threading.Event()
-        self._random = random.Random(world.seed)  # noqa: S311  durations, not secrets
-        self._random_lock = threading.Lock()
+        self._lists = itertools.count()
 
     @property
     def cloud(self) -> Cloud:
@@ -35,10 +39,14 @@ class Service:
         if duration_seconds > 0:
             self.world.clock.wait(self.stopping, duration_seconds)
 
-    def import_seconds(self) -> float:
-        """How long the next import takes: the configured duration plus a share of the jitter."""
-        with self._random_lock:
-            return self.cloud.import_seconds + self._random.random() * self.cloud.import_jitter_seconds
+    def import_seconds(self, vm_name: str) -> float:
+        """How long the import of a VM takes, disks and NICs apart: the same for one name in every run of one seed."""
+        chance = random.Random(f"{self.world.seed}/{vm_name}")  # noqa: S311  durations, not secrets
+        return self.cloud.import_seconds + chance.random() * self.cloud.import_jitter_seconds
+
+    def order_of_list(self) -> random.Random:
+        """Chance for the order of the next list, which means nothing: another one each time, given by the seed."""
+        return random.Random(f"{self.world.seed}/{next(self._lists)}")  # noqa: S311  an order, not secrets
 
     def stop(self) -> None:
         """End waits and jobs; jobs in flight stay failed without a result, as after a real restart."""

@@ -10,21 +10,22 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ingest.twin.cloud import Cluster, Host
+from ingest.twin.cloud import Cluster, Host, Instance, SystemVm
 from ingest.twin.cloudstack.unmanaged_devices import UnmanagedDisk, UnmanagedNic, read_disks, read_nics
 from ingest.twin.world import VM, World
 
 _INTERNAL_NAME_FIELD = "cloud.vm.internal.name"
 _INTERNAL_NAME = re.compile(r"i-\d+-\d+-.+")
 _POWER_STATES = {"poweredOn": "PowerOn", "poweredOff": "PowerOff"}
-_UNREADABLE = frozenset({"inaccessible", "orphaned", "invalid"})
+_UNREADABLE = frozenset({"inaccessible", "orphaned"})
 
 
 @dataclass(frozen=True, slots=True)
 class UnmanagedVm:
     """One VM as a host reports it. `moref` and `instance_name` stay inside the server.
 
-    `cpu_speed_mhz` is the CPU reservation, 0 without one. `instance_name` is what an import will call it.
+    `cpu_speed_mhz` is the CPU reservation, 0 without one. `instance_name` is what an import will call it. Numbers are
+    None and texts '' for a VM of which nothing but the name could be read.
     """
 
     moref: str
@@ -33,10 +34,10 @@ class UnmanagedVm:
     host: Host
     hypervisor_version: str
     power_state: str
-    cpu_number: int
-    cores_per_socket: int
-    cpu_speed_mhz: int
-    memory_mib: int
+    cpu_number: int | None
+    cores_per_socket: int | None
+    cpu_speed_mhz: int | None
+    memory_mib: int | None
     os_id: str
     os_display_name: str
     boot_type: str
@@ -70,7 +71,7 @@ def vms_of_hosts(world: World, hosts: Iterable[Host], *, name: str = "") -> dict
 def read_host(world: World, host: Host, vms: Iterable[VM], managed: frozenset[str]) -> dict[str, UnmanagedVm]:
     """The unmanaged VMs of one host by name; of two with one name the later stays.
 
-    An unreadable VM ends the reading of this host: VMs behind it are lost.
+    A VM whose configuration is out of reach ends the reading of this host: VMs behind it are lost.
     """
     found: dict[str, UnmanagedVm] = {}
     for vm in vms:
@@ -84,17 +85,20 @@ def read_host(world: World, host: Host, vms: Iterable[VM], managed: frozenset[st
 def managed_names(world: World, cluster: Cluster) -> frozenset[str]:
     """Names that hosts of this cluster are told to leave out.
 
-    Instance names of CloudStack's VMs in the cluster (or host-less in its pod), and names derived from removed
-    volumes of the zone whose disk chain has several files: the trap that hides VMs unmanaged after a snapshot.
+    Instance names of CloudStack's VMs, its own included, that are or were last in the cluster, or on no host in its
+    pod; names of templates on storage pools; and names derived from removed volumes of the zone whose disk chain has
+    several files: the trap that hides VMs unmanaged after a snapshot.
     """
     cloud = world.cloud
     in_cluster = {host.id for host in cloud.hosts.values() if host.clusterid == cluster.id}
+    present: list[Instance | SystemVm] = [one for one in cloud.instances.values() if not one.removed]
+    present.extend(cloud.system_vms.values())
     names = {
-        instance.instancename
-        for instance in cloud.instances.values()
-        if not instance.removed
-        and (instance.hostid in in_cluster or (not instance.hostid and instance.podid == cluster.podid))
+        vm.instancename
+        for vm in present
+        if vm.hostid in in_cluster or vm.lasthostid in in_cluster or (not vm.hostid and vm.podid == cluster.podid)
     }
+    names |= {template.installpath for template in cloud.templates.values() if template.installpath}
     for volume in cloud.volumes.values():
         owner = cloud.instances.get(volume.instanceid)
         if volume.removed and len(volume.chaininfo) > 1 and owner is not None and owner.zoneid == cluster.zoneid:
@@ -104,12 +108,32 @@ def managed_names(world: World, cluster: Cluster) -> frozenset[str]:
 
 
 def _names_of_file(file: str) -> set[str]:
-    base = file.rsplit("/", 1)[-1].rsplit("] ", 1)[-1].split(".", 1)[0]
-    prefix = base.split("-", 1)[0]
-    return {base} if prefix == "ROOT" else {base, prefix}
+    # Cut at the last blank first, so that of a file `my vm.vmdk` only `vm` is left.
+    base = file.split(" ")[-1].split("/")[-1].split(".")[0]
+    prefix = base.split("-")[0]
+    return {name for name in (base, prefix if prefix != "ROOT" else "") if name}
 
 
 def _read_vm(world: World, host: Host, vm: VM) -> UnmanagedVm:
+    if vm.connection_state == "invalid":
+        return UnmanagedVm(
+            moref=vm.moref,
+            name=vm.name,
+            instance_name=vm.name,
+            host=host,
+            hypervisor_version=world.hosts[vm.host].version,
+            power_state="PowerUnknown",
+            cpu_number=None,
+            cores_per_socket=None,
+            cpu_speed_mhz=None,
+            memory_mib=None,
+            os_id="",
+            os_display_name="",
+            boot_type="",
+            boot_mode="",
+            disks=(),
+            nics=(),
+        )
     internal_name = vm.custom_fields.get(_INTERNAL_NAME_FIELD, "")
     return UnmanagedVm(
         moref=vm.moref,

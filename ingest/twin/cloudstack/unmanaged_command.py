@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ingest.twin.cloud import Cluster
+from ingest.twin.cloudstack import configuration
 from ingest.twin.cloudstack.commands import Command, listing
 from ingest.twin.cloudstack.parameters import entity, text
 from ingest.twin.cloudstack.records import Json, compact, number_of
@@ -19,7 +20,8 @@ HYPERVISORS = ("VMware", "KVM")
 def list_unmanaged_instances(service: Service, call: Call) -> Listing:
     """The VMs of a cluster that CloudStack does not manage, host after host; paging is accepted and ignored.
 
-    Takes `cloud.list_seconds_per_vm` for each VM read, managed ones included.
+    Takes `cloud.list_seconds_per_vm` for each VM read, managed ones included. A host that takes longer than the
+    setting `wait` contributes nothing.
     """
     world, arguments = service.world, call.arguments
     name, keyword = arguments.text("name"), arguments.text("keyword").lower()
@@ -35,13 +37,20 @@ def list_unmanaged_instances(service: Service, call: Call) -> Listing:
         managed = managed_names(world, cluster)
         hosts = visited_hosts(world, cluster)
         vms = vms_of_hosts(world, hosts, name=name)
+        patience_seconds = configuration.number(world.cloud, "wait")
     found: list[UnmanagedVm] = []
+    order = service.order_of_list()
     for host in hosts:
-        service.wait(world.cloud.list_seconds_per_vm * len(vms[host.id]))
+        needed_seconds = world.cloud.list_seconds_per_vm * len(vms[host.id])
+        service.wait(min(needed_seconds, patience_seconds))
         with world.lock:
+            if needed_seconds > patience_seconds or host not in visited_hosts(world, cluster):
+                continue
             # Moved or removed meanwhile: the host no longer has it.
             here = [vm for vm in vms[host.id] if world.vms.get(vm.moref) is vm and vm.host == host.moref]
-            found.extend(read_host(world, host, here, managed).values())
+            rows = list(read_host(world, host, here, managed).values())
+        order.shuffle(rows)
+        found.extend(rows)
     shown = [vm for vm in found if keyword in vm.name.lower()]
     return Listing("unmanagedinstance", shown, partial(_rendered, cluster), paged=False)
 

@@ -22,7 +22,9 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UnmanagedDisk:
-    """`controller` is `none` for SATA and NVMe, then without `controller_unit`. `chain` starts with `image_path`."""
+    """`controller` is `none` for SATA and NVMe, then without `controller_unit`; '' when the VM shows no controller for
+    the disk. `chain` starts with `image_path`.
+    """
 
     id: str
     label: str
@@ -85,7 +87,7 @@ def _disk(world: World, disk: Disk) -> UnmanagedDisk:
         label=disk.label,
         capacity_bytes=disk.capacity_bytes,
         image_path=disk.file_name,
-        controller=disk.controller if known else "none",
+        controller=disk.controller if known else "none" if disk.controller else "",
         controller_unit=disk.bus if known else None,
         position=disk.unit,
         datastore_name=datastore.name,

@@ -77,6 +77,8 @@ class CloudTweaks(Section):
     version: Name | None = None
     import_seconds: float | None = Field(default=None, ge=0, le=3600)
     import_jitter_seconds: float | None = Field(default=None, ge=0, le=3600)
+    import_seconds_per_disk: float | None = Field(default=None, ge=0, le=3600)
+    import_seconds_per_nic: float | None = Field(default=None, ge=0, le=3600)
     list_seconds_per_vm: float | None = Field(default=None, ge=0, le=60)
     job_threads: int | None = Field(default=None, ge=1, le=10_000)
     configuration: dict[str, str] = Field(default_factory=dict)

@@ -62,6 +62,11 @@ CLOUD = (
     ("instances", "accountid", ("accounts",)),
     ("instances", "domainid", ("domains",)),
     ("instances", "projectid", ("projects",)),
+    ("instances", "lasthostid", ("hosts",)),
+    ("instances", "userid", ("users",)),
+    ("system_vms", "podid", ("pods",)),
+    ("system_vms", "hostid", ("hosts",)),
+    ("system_vms", "lasthostid", ("hosts",)),
     ("volumes", "instanceid", ("instances",)),
     ("volumes", "poolid", ("storage_pools",)),
 )
@@ -105,6 +110,13 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
         yield from _one(cluster.compute, world.computes, "computes", ("cloud", "clusters", key, "compute"))
     for key, host in cloud.hosts.items():
         yield from _one(host.moref, world.hosts, "hosts", ("cloud", "hosts", key, "moref"))
+    for key, network in cloud.networks.items():
+        for index, accountid in enumerate(network.permissions):
+            path: Path = ("cloud", "networks", key, "permissions", index)
+            yield from _one(accountid, cloud.accounts, "accounts", path)
+    for index, limit in enumerate(cloud.limits):
+        owners: Collection[str] = cloud.accounts if limit.owner == "account" else cloud.domains
+        yield from _one(limit.ownerid, owners, f"{limit.owner}s", ("cloud", "limits", index, "ownerid"))
     for key, instance in cloud.instances.items():
         for index, card in enumerate(instance.nics):
             place: Path = ("cloud", "instances", key, "nics", index, "networkid")

@@ -1,7 +1,11 @@
 """Case files: a change of the tiny world and of the base request, and what the server must say.
 
 `$name` stands for the id of the object called so. `world` maps a path of attributes, keys and indexes to a value;
-`request` adds or replaces parameters, null removes one. `first` is an import that succeeds before, made the same way.
+`meanwhile` is another such change, after the job was accepted and before it starts. `request` adds or replaces
+parameters, null removes one. `first` is an import that succeeds before, made the same way. `limits` are (owner kind,
+owner, resource, max). `fault` raises at a step what the server may meet there: `error` is a class of refusals.
+`check` names the checks the case is about, of which a refused one fires the first. `left` says which MACs a clean-up
+leaves behind, `stays` that the VM is imported although the job failed.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -24,11 +28,20 @@ class Case:
     check: str
     title: str
     world: dict[str, Any] = field(default_factory=dict)
+    meanwhile: dict[str, Any] = field(default_factory=dict)
+    limits: list[tuple[Literal["account", "domain"], str, str, int]] = field(default_factory=list)
+    fault: dict[str, Any] | None = None
+    left: list[str] = field(default_factory=list)
+    stays: bool = False
     request: dict[str, str | None] = field(default_factory=dict)
     first: dict[str, str | None] | None = None
     user: str = "admin"
     refused: dict[str, Any] | None = None
     imported: dict[str, Any] | None = None
+
+    @property
+    def checks(self) -> list[str]:
+        return self.check.split()
 
     def __str__(self) -> str:
         return f"{self.check} {self.title}"

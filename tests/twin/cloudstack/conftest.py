@@ -16,11 +16,16 @@ def world() -> World:
 
 
 @pytest.fixture
-def gateway(world: World) -> Iterator[Gateway]:
+def service(world: World) -> Iterator[Service]:
+    running = Service(world)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def gateway(service: Service) -> Gateway:
     """The whole API without sockets: starting and stopping a server costs more than most tests."""
-    service = Service(world)
-    yield Gateway(service)
-    service.stop()
+    return Gateway(service)
 
 
 @pytest.fixture

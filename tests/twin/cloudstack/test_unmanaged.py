@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingest.model.inventory import Vlan
-from ingest.twin.cloud import Instance, Volume
+from ingest.twin.cloud import Instance, SystemVm, Volume
 from ingest.twin.world import World
 from tests.twin.cloudstack.api import Api
 from tests.twin.cloudstack.tiny import add_vm, base_request, disk, ident, nic
@@ -236,6 +236,10 @@ def test_managed_names_go_only_by_name(world: World, admin: Api) -> None:
         (["[ds1] x/x-000001.vmdk", "[ds1] web01/web01.vmdk"], {"web01"}),
         (["[ds1] x/x-000001.vmdk", "[ds1] x/app02-old.vmdk"], {"app02"}),
         (["[ds1] x/x-000001.vmdk", "[ds1] x/ROOT-7.vmdk"], set()),
+        (
+            ["[ds1] web01/web01-000001.vmdk", "[ds1] my x/my web01-000002.vmdk", "[ds1] y/app02.vmdk"],
+            {"web01", "app02"},
+        ),
     ],
 )
 def test_removed_chains_hide_names(world: World, admin: Api, chain: list[str], hidden: set[str]) -> None:
@@ -262,3 +266,163 @@ def test_the_list_is_slow_and_holds_nobody_up(world: World, admin: Api) -> None:
     reader.join()
     assert time.monotonic() - start >= 0.4
     assert set(found[0]) == {"web01", "app02"}
+
+
+def test_no_order_and_every_time_another(world: World, admin: Api) -> None:
+    for number in range(10, 30):
+        add_vm(world, number, f"vm{number}", host=f"host-{1 + number % 2}")
+    orders = [tuple(listed(admin)) for _ in range(4)]
+    assert len(set(orders)) > 1
+    assert {frozenset(order) for order in orders} == {frozenset(orders[0])}
+    hosts = [row["hostname"] for row in listed(admin).values()]
+    assert hosts == sorted(hosts), "hosts answer one after the other"
+
+
+def test_a_vm_without_configuration_is_a_name_and_little_more(world: World, admin: Api) -> None:
+    world.vms["vm-1"].connection_state = "invalid"
+    assert listed(admin)["web01"] == {
+        "name": "web01",
+        "clusterid": ident("cluster"),
+        "clustername": "vcenter.example.org/DC/C1",
+        "hostid": ident("host-1"),
+        "hostname": "esx1",
+        "hypervisor": "VMware",
+        "hypervisorversion": "8.0.2",
+        "powerstate": "PowerUnknown",
+        "disk": [],
+        "nic": [],
+    }
+
+
+def test_a_host_that_takes_longer_than_the_agent_waits_is_lost(world: World, admin: Api) -> None:
+    for number in range(10, 13):
+        add_vm(world, number, f"vm{number}")
+    world.clock.run_at(100)
+    world.cloud.list_seconds_per_vm = 0.3
+    world.cloud.configuration["wait"] = "1"
+    assert set(listed(admin)) == {"app02"}, "four VMs take 1.2 s"
+    assert set(listed(admin, name="vm10")) == {"vm10"}
+    world.cloud.configuration["wait"] = "2"
+    assert len(listed(admin)) == 5
+
+
+def test_a_host_that_fails_while_it_is_read_is_lost(world: World, admin: Api) -> None:
+    world.cloud.list_seconds_per_vm = 0.05
+    found: list[dict[str, Any]] = []
+    reader = threading.Thread(target=lambda: found.append(listed(admin)))
+    reader.start()
+    end = time.monotonic() + 5
+    while "listUnmanagedInstances" not in world.cloud.journal.requests:
+        assert time.monotonic() < end
+    with world.lock:
+        world.hosts["host-2"].connection_state = "notResponding"
+    reader.join()
+    assert set(found[0]) == {"web01"}
+
+
+def system_vm(**place: str) -> SystemVm:
+    return SystemVm("s", "app02", ident("zone2-pod"), **place)
+
+
+@pytest.mark.parametrize(
+    ("vm", "hidden"),
+    [
+        (system_vm(hostid=ident("host-1")), True),
+        (system_vm(lasthostid=ident("host-2")), True),
+        (system_vm(hostid=ident("host-3")), False),
+        (SystemVm("s", "app02", ident("zone-pod")), True),
+        (SystemVm("s", "app02", ident("zone2-pod")), False),
+    ],
+    ids=["here", "last here", "in another cluster", "nowhere in the pod", "nowhere in another pod"],
+)
+def test_managed_vms_hide_their_namesakes(world: World, admin: Api, vm: SystemVm, hidden: bool) -> None:
+    """The same for system VMs and user VMs; the namesake need not be the VM itself."""
+    world.cloud.system_vms["s"] = vm
+    assert ("app02" not in listed(admin)) == hidden
+    assert (listed(admin, name="app02") == {}) == hidden
+    world.cloud.system_vms.clear()
+    assert admin.run("importUnmanagedInstance", **base_request())["jobstatus"] == 1
+    (instance,) = world.cloud.instances.values()
+    instance.instancename = "app02"
+    instance.hostid, instance.lasthostid, instance.podid = vm.hostid, vm.lasthostid, vm.podid
+    assert ("app02" not in listed(admin)) == hidden
+    instance.removed = True
+    assert "app02" in listed(admin)
+
+
+def test_a_template_on_a_pool_hides_its_namesake(world: World, admin: Api) -> None:
+    world.cloud.templates[ident("template-removed")].installpath = "app02"
+    assert set(listed(admin)) == {"web01"}
+
+
+def test_what_is_not_filtered(world: World, admin: Api) -> None:
+    for number, name in enumerate(("vCLS-1", "cloud.uuid-worker", "vcenter", "web01_replica"), start=10):
+        add_vm(world, number, name)
+    assert {"vCLS-1", "cloud.uuid-worker", "vcenter", "web01_replica"} <= set(listed(admin))
+
+
+def test_a_vm_with_another_internal_name_stays_listed(world: World, admin: Api) -> None:
+    """The instance name comes from the custom field, the filter looks at vCenter's name."""
+    world.vms["vm-1"].custom_fields["cloud.vm.internal.name"] = "i-2-7-VM"
+    machine = admin.run("importUnmanagedInstance", **base_request())["jobresult"]["virtualmachine"]
+    assert machine["instancename"] == "i-2-7-VM"
+    assert "web01" in listed(admin)
+    world.vms["vm-2"].custom_fields["cloud.vm.internal.name"] = "not an internal name"
+    assert "app02" in listed(admin, keyword="APP")
+
+
+def test_unknown_clusters(admin: Api) -> None:
+    answer = admin.call("listUnmanagedInstances", clusterid="nonsense")
+    assert answer.status_code == 431
+    assert answer.json()["listunmanagedinstancesresponse"]["errortext"] == (
+        "Unable to execute API command listunmanagedinstances due to invalid value. Invalid parameter clusterid "
+        "value=nonsense due to incorrect long value format, or entity does not exist or due to incorrect parameter "
+        "annotation for the field in api cmd class."
+    )
+    missing = admin.body("listUnmanagedInstances")["errortext"]
+    assert missing == "Unable to execute API command listunmanagedinstances due to missing parameter clusterid"
+
+
+def test_kvm_clusters_answer_as_well(world: World, admin: Api) -> None:
+    world.cloud.clusters[ident("cluster")].hypervisortype = "KVM"
+    assert {row["hypervisor"] for row in listed(admin).values()} == {"KVM"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("VMFS", None), ("vsan", None), ("VVOL", None), ("NFS", "NFS"), ("NFS41", "NFS41")]
+)
+def test_only_network_storage_is_described(world: World, admin: Api, kind: str, expected: str | None) -> None:
+    datastore = world.datastores["datastore-1"]
+    datastore.type, datastore.remote_host, datastore.remote_path = kind, "nas", "/one"
+    row = listed(admin)["web01"]["disk"][0]
+    assert row.get("datastoretype") == expected
+    assert ("datastorehost" in row, "datastorepath" in row) == (expected is not None, expected is not None)
+
+
+def test_fields_that_are_empty_are_absent(world: World, admin: Api) -> None:
+    vm = world.vms["vm-1"]
+    vm.guest_id = vm.guest_full_name = vm.disks[0].label = ""
+    vm.cpu_reservation_mhz, vm.cores_per_socket, vm.nics, vm.firmware = 0, 0, [], "efi"
+    row = listed(admin)["web01"]
+    assert not {"osid", "osdisplayname"} & set(row)
+    assert "label" not in row["disk"][0]
+    assert (row["cpuspeed"], row["cpucorepersocket"], row["nic"]) == (0, 1, [])
+    assert (row["boottype"], row["bootmode"]) == ("UEFI", "LEGACY")
+
+
+def test_the_top_of_a_chain_is_shown_and_the_chain_is_not(world: World, admin: Api) -> None:
+    top = world.vms["vm-1"].disks[0]
+    top.file_name, top.parent_file = "[ds1] web01/web01-000001.vmdk", "[ds1] web01/web01.vmdk"
+    row = listed(admin)["web01"]["disk"][0]
+    assert row["imagepath"] == "[ds1] web01/web01-000001.vmdk"
+    assert "chaininfo" not in {key.lower() for key in row}
+
+
+def test_a_promiscuous_port_and_capital_macs(world: World, admin: Api) -> None:
+    world.networks["dvportgroup-2"].vlan = Vlan("pvlan", secondary=300)
+    card = nic(1, 1, "dvportgroup-2", "dvs")
+    card.mac = "00:50:56:AA:BB:CC"
+    world.vms["vm-1"].nics = [card]
+    (row,) = listed(admin)["web01"]["nic"]
+    assert (row["vlanid"], row["isolatedpvlan"], row["isolatedpvlantype"]) == (300, 300, "promiscuous")
+    assert row["macaddress"] == "00:50:56:aa:bb:cc"

@@ -122,7 +122,7 @@ def _vsphere(world: w.World) -> None:
 
 
 def _cloud(cloud: c.Cloud) -> None:
-    cloud.import_seconds = 0.0
+    cloud.import_seconds = cloud.job_cleaner_seconds = 0.0
     for name in ("zone", "zone2"):
         cloud.zones[ident(name)] = c.Zone(ident(name), name)
         cloud.pods[ident(f"{name}-pod")] = c.Pod(ident(f"{name}-pod"), f"{name}-pod", ident(name))

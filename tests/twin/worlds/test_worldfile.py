@@ -18,6 +18,7 @@ from ingest.twin import cloud as c
 from ingest.twin.generator import CLEAN, REALISTIC, generate
 from ingest.twin.world import World
 from ingest.twin.worldfile import load_world, save_world
+from ingest.twin.worlds.integrity import dangling
 
 
 def lived_in_world() -> World:
@@ -59,6 +60,10 @@ def lived_in_world() -> World:
         c.new_id(), "ImportUnmanagedInstanceCmd", account.id, "", 2, 530, {"errortext": "no", "list": [1, None]}
     )
     cloud.jobs[job.id] = job
+    cloud.system_vms["s"] = c.SystemVm("s", "v-2-VM", next(iter(cloud.pods)), lasthostid=next(iter(cloud.hosts)))
+    cloud.limits.append(c.ResourceLimit("account", account.id, "user_vm", 20))
+    cloud.limits.append(c.ResourceLimit("domain", account.domainid, "primary_storage", -1))
+    cloud.networks[network].permissions.append(account.id)
     cloud.events.append(c.Event(c.new_id(), "VM.IMPORT", "INFO", "Started", "Importing", account.id, 1.5))
     cloud.journal.imports.append((vm.moref, instance.id))
     cloud.journal.requests["listZones"] = 3
@@ -146,6 +151,21 @@ def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match="host-999 is none of the hosts") as caught:
         load_world(complete(tmp_path, forget_the_host))
     assert ".host" in caught.value.place
+
+
+def test_references_of_limits_permissions_and_system_vms_are_checked() -> None:
+    world = lived_in_world()
+    assert list(dangling(world)) == []
+    world.cloud.limits.append(c.ResourceLimit("domain", "nobody", "cpu", 1))
+    next(iter(world.cloud.networks.values())).permissions.append("nobody")
+    world.cloud.system_vms["s"].podid = "nowhere"
+    next(iter(world.cloud.instances.values())).lasthostid = "nowhere"
+    assert sorted(text for _, text in dangling(world)) == [
+        "nobody is none of the accounts",
+        "nobody is none of the domains",
+        "nowhere is none of the hosts",
+        "nowhere is none of the pods",
+    ]
 
 
 def test_a_key_that_is_not_its_objects_id_is_refused(tmp_path: Path) -> None:
