@@ -25,14 +25,8 @@ def check_parameters(hearing: Hearing) -> None:
     _required("clusterid", request.cluster_id)
     _known(hearing, "clusterid", request.cluster_id, facts.clusters)
     _required("name", request.name)
-    # Texts are named by the field of the command's class here, not by the parameter.
-    for field_name, text in (
-        ("name", request.name),
-        ("displayName", request.display_name),
-        ("hostName", request.hostname),
-        ("accountName", request.account),
-    ):
-        _short(field_name, text)
+    for text in (request.name, request.display_name, request.hostname, request.account):
+        _short(text)
     _known(hearing, "domainid", request.domain_id, facts.domains)
     _known(hearing, "projectid", request.project_id, facts.projects)
     _known(hearing, "templateid", request.template_id, facts.templates)
@@ -195,14 +189,15 @@ def _required(parameter: str, value: str) -> None:
         raise Refusal("S4", 431, f"Invalid value provided for API arg: {parameter}", stage="sync")
 
 
-def _short(field_name: str, text: str) -> None:
+def _short(text: str) -> None:
     # Java counts UTF-16 units.
     if len(text.encode("utf-16-le", "surrogatepass")) // 2 > _LONGEST_TEXT:
         raise Refusal(
             "S4",
             431,
             f"Unable to execute API command {_COMMAND} due to invalid value. Value greater than max allowed length "
-            f"{_LONGEST_TEXT} for param: {field_name}",
+            # It names a field of the command's class, not the parameter.
+            f"{_LONGEST_TEXT} for param: {UNSAID}",
             stage="sync",
         )
 
