@@ -131,6 +131,7 @@ class StoragePool(ApiObject):
     clusterid: str = ""
     zoneid: str = ""
     disksizetotal: int = 0
+    disksizeallocated: int = 0
     disksizeused: int = 0
 
 

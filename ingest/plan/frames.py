@@ -6,6 +6,7 @@ the value itself where a Great Expectations expectation can judge it directly.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,10 @@ from ingest.plan.columns import column_of
 from ingest.plan.enrich import seen_cells
 from ingest.plan.in_use import InUse
 from ingest.plan.pairing import dropped_devices, product_of
+from ingest.plan.predict.rows import in_order
+from ingest.plan.predict.verdict import Verdict
 from ingest.plan.resolve import ResolvedDisk, ResolvedNic, ResolvedRow, is_yes
+from ingest.plan.shortage import LIMITED, PoolUse, shortage_words
 
 # A difference in these between sheet and snapshot means that the operator decided on other facts than today's.
 DRIFT_COLUMNS = frozenset(
@@ -40,6 +44,32 @@ def frames(rows: list[ResolvedRow], snapshot: Snapshot) -> dict[str, pd.DataFram
         name: pd.DataFrame(records).replace({"": None}) if records else pd.DataFrame()
         for name, records in (("vm", vms), ("disk", disks), ("nic", nics))
     }
+
+
+def verdict_frame(
+    rows: Sequence[ResolvedRow], snapshot: Snapshot, verdicts: Mapping[int, Verdict], blocked: Collection[int]
+) -> pd.DataFrame:
+    """Table `verdict`: one record per row that nothing else blocks, in the order they run."""
+    places = {row.row.line: index for index, row in enumerate(rows)}
+    pools = PoolUse(snapshot)
+    first: dict[tuple[str, str], int] = {}
+    records = []
+    for row in in_order(rows):
+        line = row.row.line
+        if line in blocked:
+            continue
+        verdict = verdicts[line]
+        record: dict[str, Any] = {"row": line, "vm": row.row["vm"], "_index": places[line], "refused": ""}
+        record |= {f"limit_{resource}": "" for resource in LIMITED}
+        short = verdict.shortage
+        if short is not None:
+            breaker = first.setdefault((short.holder, short.resource), line)
+            record[f"limit_{short.resource}"] = shortage_words(short, "" if breaker == line else f"line {breaker}")
+        elif verdict.answer == "refuse":
+            record["refused"] = f"{verdict.words} ({verdict.check})"
+        record["capacity"] = "" if verdict.answer == "refuse" else pools.take(row)
+        records.append(record)
+    return pd.DataFrame(records).replace({"": None}) if records else pd.DataFrame()
 
 
 def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:

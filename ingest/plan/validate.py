@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,9 @@ import pandas as pd
 from ingest.model.outcome import Finding
 from ingest.model.snapshot import Snapshot
 from ingest.plan.checks import CHECKS, Check
-from ingest.plan.frames import frames
+from ingest.plan.frames import frames, verdict_frame
+from ingest.plan.predict.rows import verdicts
+from ingest.plan.predict.verdict import Verdict
 from ingest.plan.resolve import ResolvedRow, resolve, rows_to_import
 from ingest.plan.sheet import Sheet
 
@@ -24,24 +27,51 @@ LEVELS = ("critical", "warning", "info")
 
 
 def validate(sheet: Sheet, snapshot: Snapshot, *, place: str = "plan") -> list[Finding]:
-    """Every finding on the rows to import, sorted by (row, level, rule, column).
+    """Every finding on the rows to import, sorted by (row, level, rule, column); errors as `examine`."""
+    return list(examine(sheet, snapshot, place=place).findings)
 
-    Raises SheetError for cells that cannot be read at all, RuntimeError when a rule could not be evaluated.
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Findings, sorted by (row, level, rule, column), and the server's answers by line, of the rows to import."""
+
+    findings: tuple[Finding, ...]
+    verdicts: Mapping[int, Verdict]
+
+
+def examine(sheet: Sheet, snapshot: Snapshot, *, place: str = "plan") -> Examined:
+    """Check the rows to import, then foresee the server's answer to each.
+
+    Rows with a critical finding are not sent, so they take nothing from those after them. Raises SheetError for cells
+    that cannot be read at all, RuntimeError when a rule could not be evaluated.
     """
     rows = resolve(rows_to_import(sheet, place=place), snapshot)
-    return judge(frames(rows, snapshot), rows)
+    findings = judge(frames(rows, snapshot), rows)
+    blocked = blocked_lines(findings)
+    said = verdicts(rows, snapshot, left_out=blocked)
+    findings += judge({"verdict": verdict_frame(rows, snapshot, said, blocked)}, rows)
+    return Examined(tuple(sorted(findings, key=_order)), said)
+
+
+def blocked_lines(findings: Iterable[Finding]) -> set[int]:
+    """The lines with a critical finding."""
+    return {finding.row for finding in findings if finding.level == "critical"}
 
 
 def judge(
     tables: Mapping[str, pd.DataFrame], rows: Sequence[ResolvedRow], checks: Sequence[Check] = CHECKS
 ) -> list[Finding]:
-    """The findings on tables made by `frames` of these rows; order and errors as `validate`."""
+    """The findings on tables made from these rows; order and errors as `examine`."""
     findings: list[Finding] = []
     for name, frame in tables.items():
         mine = [check for check in checks if check.frame == name]
         if mine and not frame.empty:
             findings.extend(_run(frame, mine, rows))
-    return sorted(findings, key=lambda f: (f.row, LEVELS.index(f.level), f.rule, f.column))
+    return sorted(findings, key=_order)
+
+
+def _order(finding: Finding) -> tuple[int, int, str, str]:
+    return finding.row, LEVELS.index(finding.level), finding.rule, finding.column
 
 
 def apply_findings(sheet: Sheet, findings: list[Finding]) -> None:
@@ -54,6 +84,15 @@ def apply_findings(sheet: Sheet, findings: list[Finding]) -> None:
         mine = by_row.get(row.line, [])
         row["finding"] = " ".join(dict.fromkeys(finding.rule for finding in mine))
         row["fix"] = f"{mine[0].column}: {mine[0].message} -> {mine[0].fix}" if mine else ""
+
+
+def apply_verdicts(sheet: Sheet, verdicts: Mapping[int, Verdict]) -> None:
+    """Write the columns `verdict` and `server_says` of every row; rows that are not to be imported have none."""
+    sheet.add_columns(["verdict", "server_says"])
+    for row in sheet.rows:
+        verdict = verdicts.get(row.line)
+        row["verdict"] = verdict.answer if verdict else ""
+        row["server_says"] = verdict.words if verdict else ""
 
 
 def _run(frame: pd.DataFrame, checks: list[Check], rows: Sequence[ResolvedRow]) -> list[Finding]:

@@ -1,12 +1,13 @@
 """Stage 4: the checks.
 
-Writes `findings.csv`, the columns `finding` and `fix` of the plan, and the calls: `calls.json` for the importer (what
-was checked is exactly what is sent), `calls.csv` for people.
+Writes `findings.csv`, the columns `finding`, `fix`, `verdict` and `server_says` of the plan, and the calls:
+`calls.json` for the importer (what was checked is exactly what is sent), `calls.csv` for people.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from pydantic import TypeAdapter
 from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
 from ingest.model.snapshot import Snapshot, read_snapshot
+from ingest.plan.predict import Verdict
 from ingest.plan.resolve import import_request, resolve, rows_to_import, wave_of
 from ingest.plan.sheet import Sheet, read_sheet, sheet_bytes
-from ingest.plan.validate import apply_findings
-from ingest.plan.validate import validate as run_checks
+from ingest.plan.validate import apply_findings, apply_verdicts, blocked_lines, examine
 from ingest.report.tables import csv_bytes, record
 from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, PLAN, SNAPSHOT, RunFolder
 
@@ -34,15 +35,17 @@ CALL_COLUMNS = (
         "migrateallowed",
         "forced",
     ),
+    *("verdict", "server_says"),
 )
 FINDING_COLUMNS = ("row", "vm", "column", "rule", "level", "value", "message", "fix")
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """The findings, and the rows that may be imported, ready to be sent, in the order of (wave, row)."""
+    """The findings, the server's answers by line, and the rows that may be imported, in the order of (wave, row)."""
 
     findings: tuple[Finding, ...]
+    verdicts: Mapping[int, Verdict]
     ready: tuple[PlannedImport, ...]
     blocked: int
     plan_csv: Path
@@ -63,16 +66,19 @@ def validate(folder: RunFolder, plan: Path | None = None) -> Validated:
     source = plan or folder.need(PLAN, made_by="enrich_csv")
     snapshot = read_snapshot(folder.need(SNAPSHOT, made_by="list_unmanaged"))
     sheet = read_sheet(source)
-    findings = run_checks(sheet, snapshot, place=str(source))
+    examined = examine(sheet, snapshot, place=str(source))
+    findings = list(examined.findings)
     apply_findings(sheet, findings)
+    apply_verdicts(sheet, examined.verdicts)
     ready = planned_imports(sheet, snapshot, findings)
     return Validated(
-        findings=tuple(findings),
+        findings=examined.findings,
+        verdicts=examined.verdicts,
         ready=tuple(ready),
-        blocked=len({finding.row for finding in findings if finding.level == "critical"}),
+        blocked=len(blocked_lines(findings)),
         plan_csv=folder.write(PLAN, sheet_bytes(sheet)),
         findings_csv=folder.write(FINDINGS, csv_bytes(FINDING_COLUMNS, map(record, findings))),
-        calls_csv=_write_calls(folder, ready),
+        calls_csv=_write_calls(folder, ready, examined.verdicts),
     )
 
 
@@ -81,14 +87,19 @@ def read_calls(folder: RunFolder) -> list[PlannedImport]:
     return _CALLS.validate_json(folder.need(CALLS_JSON, made_by="validate").read_bytes())
 
 
-def _write_calls(folder: RunFolder, ready: list[PlannedImport]) -> Path:
+def _write_calls(folder: RunFolder, ready: list[PlannedImport], verdicts: Mapping[int, Verdict]) -> Path:
     folder.write(CALLS_JSON, _CALLS.dump_json(ready, indent=1) + b"\n")
-    return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, map(call_row, ready)))
+    rows = ({**call_row(one), **_foreseen(verdicts[one.row])} for one in ready)
+    return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, rows))
+
+
+def _foreseen(verdict: Verdict) -> dict[str, object]:
+    return {"verdict": verdict.answer, "server_says": verdict.words}
 
 
 def planned_imports(sheet: Sheet, snapshot: Snapshot, findings: list[Finding]) -> list[PlannedImport]:
     """The rows without critical findings as calls, by wave, then by line."""
-    blocked = {finding.row for finding in findings if finding.level == "critical"}
+    blocked = blocked_lines(findings)
     rows = [row for row in rows_to_import(sheet) if row.line not in blocked]
     planned = [
         PlannedImport(

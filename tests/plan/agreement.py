@@ -22,7 +22,7 @@ from ingest.plan.rules import Rules
 from ingest.twin.cloud import Cloud, Domain, ResourceLimit, new_id
 from ingest.twin.cloudstack.gateway import Gateway
 from ingest.twin.cloudstack.service import Service
-from ingest.twin.generator import CLEAN, REALISTIC, Rates, Shape, admin_keys, generate
+from ingest.twin.generator import CLEAN, REALISTIC, Rates, admin_keys, generate
 from ingest.twin.world import World
 from tests.plan.shown import completed
 from tests.plan.twin_site import running
@@ -116,7 +116,10 @@ def _calls(
     snapshot: Snapshot, cloud: Cloud, source: random.Random, spoilt: float
 ) -> Iterator[tuple[ImportRequest, str]]:
     made: list[ImportRequest] = []
-    for planned in _requests(snapshot):
+    planned_requests = _requests(snapshot)
+    if source.random() < 0.5:
+        source.shuffle(planned_requests)
+    for planned in planned_requests:
         request = _with_addresses(planned, snapshot, source)
         names: list[str] = []
         while source.random() < spoilt:
@@ -135,7 +138,7 @@ def _with_addresses(request: ImportRequest, snapshot: Snapshot, source: random.R
     addresses = dict(request.nic_addresses)
     for nic, network_id in request.nic_networks:
         network = kinds[network_id]
-        if network.type != "L2" and nic not in addresses and source.random() < 0.8:
+        if network.type != "L2" and source.random() < (0.2 if nic in addresses else 0.8):
             start = network.cidr.rpartition(".")[0]
             addresses[nic] = source.choice(("auto", f"{start}.{source.randrange(256)}"))
     return dataclasses.replace(request, nic_addresses=tuple(addresses.items()))
@@ -226,11 +229,11 @@ def limit_owners(cloud: Cloud, source: random.Random) -> None:
     """Some accounts, projects and domains may have little of something."""
     most = {"user_vm": 8, "cpu": 30, "memory": 60_000, "volume": 15, "primary_storage": 1500}
     for account in cloud.accounts.values():
-        if account.accounttype != 1 and source.random() < 0.4:
+        if account.accounttype != 1 and source.random() < 0.2:
             resource = source.choice(RESOURCES)
             cloud.limits.append(ResourceLimit("account", account.id, resource, source.randrange(most[resource])))
     for domain in cloud.domains.values():
-        if domain.parentid and source.random() < 0.4:
+        if domain.parentid and source.random() < 0.2:
             resource = source.choice(RESOURCES)
             cloud.limits.append(ResourceLimit("domain", domain.id, resource, source.randrange(3 * most[resource])))
 

@@ -47,9 +47,7 @@ def _with_limits(catalogue: Catalogue, cloud: Cloud) -> Catalogue:
         update={
             "accounts": tuple(one.model_copy(update=fields(one.id, {one.id})) for one in catalogue.accounts),
             "domains": tuple(one.model_copy(update=fields(one.id, below(one.path))) for one in catalogue.domains),
-            "projects": tuple(
-                one.model_copy(update=fields(own[one.id], {own[one.id]})) for one in catalogue.projects
-            ),
+            "projects": tuple(one.model_copy(update=fields(own[one.id], {own[one.id]})) for one in catalogue.projects),
         }
     )
 

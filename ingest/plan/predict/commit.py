@@ -37,6 +37,9 @@ def write_nics(hearing: Hearing) -> None:
     for nic, network in zip(hearing.machine.nic, hearing.networks, strict=True):
         _take_address(hearing, nic, network)
         mac = nic.macaddress.lower()
+        if not mac:
+            hearing.doubt(f"{nic.id} has no MAC address")
+            continue
         if not _MAC.fullmatch(mac):
             raise _nic_refusal(hearing, f"The mac address {nic.macaddress} is not valid")
         pair = (network.id, mac)
