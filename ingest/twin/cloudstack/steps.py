@@ -28,8 +28,9 @@ class Steps:
 
     Callbacks run after their step, on the job's thread and without the world's lock, so they may wait. One may raise
     `JobLost`: the job ends there as in a restart. Or a `ServerError`: the job fails there as if the next thing the
-    server does had failed, with its clean-up (`committed` to `moved`) or none (before, and after `completed`). An
-    `ApiException` keeps its code and text; any other is wrapped in the text the server has for that place.
+    server does had failed. From `committed` to `moved` it then cleans up, and wraps the error in the text it has for
+    that place, unless it is an `ApiException`; elsewhere it does neither, except that `InsufficientCapacity` at
+    `checked` becomes its failure 533.
     """
 
     def __init__(self) -> None:
