@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from ingest.cloudstack.client import CloudStackClient
-from ingest.errors import UsageError
+from ingest.errors import Refused, Unauthorised, UsageError
 from ingest.model.catalogue import (
     ApiObject,
     Catalogue,
     Cluster,
     GuestOsMapping,
     Host,
+    IpRange,
+    OsType,
     Template,
     UnmanagedInstance,
 )
@@ -29,6 +31,8 @@ CONFIGURATION_NAMES = (
     "job.expire.minutes",
     "unmanage.vm.preserve.nics",
     "vm.instancename.flag",
+    "vm.serviceoffering.cpu.cores.max",
+    "vm.serviceoffering.ram.size.max",
 )
 
 
@@ -60,13 +64,16 @@ def read_catalogue(
         networks=_sorted(client.list_networks()),
         physical_networks=_sorted(client.list_physical_networks()),
         network_offerings=_sorted(client.list_network_offerings()),
+        ip_ranges=_ip_ranges(client),
         service_offerings=_sorted(client.list_service_offerings()),
         disk_offerings=_sorted(client.list_disk_offerings()),
         storage_pools=_sorted(client.list_storage_pools()),
         domains=_sorted(client.list_domains()),
         accounts=_sorted(client.list_accounts()),
+        callers=_sorted(client.list_own_accounts()),
         projects=_sorted(client.list_projects()),
         templates=_sorted(client.list_templates()),
+        os_types=_sorted(client.list_os_types()),
         guest_os_mappings=_sorted(client.list_guest_os_mappings()),
     )
     unmanaged: list[UnmanagedInstance] = []
@@ -77,6 +84,14 @@ def read_catalogue(
     # Read last: a VM imported in the meantime then shows as managed, although it was listed as unmanaged before.
     machines = client.list_virtual_machines()
     return catalogue.model_copy(update={"unmanaged": _sorted(unmanaged), "virtual_machines": _sorted(machines)})
+
+
+def _ip_ranges(client: CloudStackClient) -> tuple[IpRange, ...] | None:
+    """None when the key's role lacks listVlanIpRanges; the rest can be planned without it."""
+    try:
+        return _sorted(client.list_ip_ranges())
+    except (Refused, Unauthorised):
+        return None
 
 
 def select_clusters(clusters: Iterable[Cluster], wanted: Sequence[str] | None) -> list[Cluster]:
@@ -120,5 +135,7 @@ def _order(item: ApiObject) -> tuple[str, str, str]:
         return item.name, item.clusterid, item.hostid
     if isinstance(item, GuestOsMapping):
         return item.osdisplayname, item.id, ""
+    if isinstance(item, OsType):
+        return item.description, item.id, ""
     zone_id = item.zoneid if isinstance(item, Template) else ""
     return str(getattr(item, "name", "")), str(getattr(item, "id", "")), zone_id

@@ -164,33 +164,41 @@ class StoragePool(ApiObject):
     scope: str = ""
     state: str = ""
     tags: str = ""
+    istagarule: bool = False
     clusterid: str = ""
     zoneid: str = ""
     disksizetotal: int = 0
+    disksizeallocated: int = 0
     disksizeused: int = 0
 
 
 class Limited(ApiObject):
-    """Whoever may own a limited number of things: a number as text, "Unlimited", '' when not said.
+    """Whoever may own a limited number of things: a number as text, "Unlimited", '' when not said; and how many it has.
 
-    Memory in MiB, primary storage in GiB.
+    Memory in MiB, primary storage in whole GiB. A domain's totals include those of the domains below it.
     """
 
     vmlimit: str = ""
+    vmtotal: int = 0
     cpulimit: str = ""
+    cputotal: int = 0
     memorylimit: str = ""
+    memorytotal: int = 0
     volumelimit: str = ""
+    volumetotal: int = 0
     primarystoragelimit: str = ""
+    primarystoragetotal: int = 0
     networklimit: str = ""
+    networktotal: int = 0
 
 
 class Domain(Limited):
     id: str
     name: str
     path: str = ""
+    parentdomainid: str = ""
     level: int = 0
     state: str = ""
-    parentdomainid: str = ""
 
 
 class User(ApiObject):
@@ -217,10 +225,10 @@ class Account(Limited):
 class Project(Limited):
     id: str
     name: str
+    projectaccountname: str = ""
     domainid: str = ""
     domain: str = ""
     state: str = ""
-    projectaccountname: str = ""
 
 
 class Template(ApiObject):
@@ -232,6 +240,7 @@ class Template(ApiObject):
     isready: bool = False
     format: str = ""
     zoneid: str = ""
+    templatetag: str = ""
 
 
 class OsType(ApiObject):
@@ -403,7 +412,10 @@ class Api(ApiObject):
 
 
 class Catalogue(BaseModel):
-    """Everything of CloudStack that planning needs, read at one moment. Tuples are sorted by (name, id)."""
+    """Everything of CloudStack that planning needs, read at one moment. Tuples are sorted by (name, id).
+
+    `callers` are the accounts the key belongs to: one. `ip_ranges` is None when the key may not list them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -415,13 +427,16 @@ class Catalogue(BaseModel):
     networks: tuple[Network, ...] = ()
     physical_networks: tuple[PhysicalNetwork, ...] = ()
     network_offerings: tuple[NetworkOffering, ...] = ()
+    ip_ranges: tuple[IpRange, ...] | None = None
     service_offerings: tuple[ServiceOffering, ...] = ()
     disk_offerings: tuple[DiskOffering, ...] = ()
     storage_pools: tuple[StoragePool, ...] = ()
     domains: tuple[Domain, ...] = ()
     accounts: tuple[Account, ...] = ()
+    callers: tuple[Account, ...] = ()
     projects: tuple[Project, ...] = ()
     templates: tuple[Template, ...] = ()
+    os_types: tuple[OsType, ...] = ()
     guest_os_mappings: tuple[GuestOsMapping, ...] = ()
     unmanaged: tuple[UnmanagedInstance, ...] = ()
     virtual_machines: tuple[VirtualMachine, ...] = ()

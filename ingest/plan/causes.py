@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_IN_ORDER = "Rows that run before this one count as well."
+
 CAUSES: dict[str, str] = {
     "VM-001": (
         "A row means one VM, by instance UUID and managed object id. No VM of vCenter has both any more: it "
@@ -90,6 +92,16 @@ CAUSES: dict[str, str] = {
     "NIC-006": "The same MAC stands twice, in places where CloudStack does not object.",
     "NIC-007": (
         "A MAC is unique in each network. A failed import leaves its NIC rows behind, so a second try meets its own."
+    ),
+    "LIMIT-001": f"The owner, or a domain above it, may not have so many VMs. {_IN_ORDER}",
+    "LIMIT-002": f"The owner, or a domain above it, may not have so many CPUs. {_IN_ORDER}",
+    "LIMIT-003": f"The owner, or a domain above it, may not have so much memory. {_IN_ORDER}",
+    "LIMIT-004": f"The owner, or a domain above it, may not have so many volumes. {_IN_ORDER}",
+    "LIMIT-005": f"The owner, or a domain above it, may not have so much primary storage. {_IN_ORDER}",
+    "CAP-001": "An import takes no new space, but what it records counts against the pool's size from then on.",
+    "SERVER-001": (
+        "Judged in the server's own order, this call would fail: no other rule says so, because the reason lies in the "
+        "exact call or in a rare check."
     ),
     "NIC-008": (
         "CloudStack picks the lowest free address, which may be one that another VM of this plan brings along."

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ingest.model.outcome import Level
 from ingest.plan.server import HOSTNAME
+from ingest.plan.shortage import LIMITED
 
 Expect = Callable[[Any, str], Any]
 """Gets the module great_expectations.expectations and the helper column, gives an expectation."""
@@ -41,7 +42,7 @@ class Check:
     (`@name` takes the name from that column of the record). `message` may use `{value}` and any helper column."""
 
     id: str
-    frame: Literal["vm", "disk", "nic"]
+    frame: Literal["vm", "disk", "nic", "verdict"]
     helper: str
     show: str
     level: Level
@@ -402,5 +403,39 @@ CHECKS: tuple[Check, ...] = (
         "{value}",
         "run this row in a later wave than the rows that bring their address",
         "IpAddressManagerImpl",
+    ),
+    # What rows together ask for, and what no other rule foresees; of rows that nothing above blocks.
+    *(
+        Check(
+            f"LIMIT-{number:03}",
+            "verdict",
+            f"limit_{resource}",
+            "account",
+            "critical",
+            "{value}",
+            "raise the limit in CloudStack, or import fewer or smaller VMs for this owner",
+            "ResourceLimitManagerImpl.checkResourceLimit",
+        )
+        for number, resource in enumerate(LIMITED, start=1)
+    ),
+    Check(
+        "CAP-001",
+        "verdict",
+        "capacity",
+        "root_disk",
+        "info",
+        "{value}",
+        "nothing for the import, which takes no new space; plan the pool's growth before new volumes are wanted there",
+        _SAFETY,
+    ),
+    Check(
+        "SERVER-001",
+        "verdict",
+        "refused",
+        "vm",
+        "critical",
+        "the server would refuse the row: {value}",
+        "see what it says and change the row",
+        "UnmanagedVMsManagerImpl: the check in parentheses",
     ),
 )

@@ -199,8 +199,9 @@ def service_offering(
             return False
         if root and _misses_tags(root, offering.storagetags, zone_id, cluster_id, lookup):
             return False
+        caps = server.size_caps(lookup.catalogue.configuration)
         # A custom offering without a CPU speed can be given one: `cpu_speed` proposes it.
-        return not server.offering_objection(offering, listed, speed or _USUAL_SPEED_MHZ)
+        return not server.offering_objection(offering, listed, speed or _USUAL_SPEED_MHZ, caps)
 
     def chosen(fitting: list[ServiceOffering], how: Confidence, why: str) -> Choice:
         # Offerings tied to host tags come last: they tie the VM to these hosts.

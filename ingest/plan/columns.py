@@ -29,6 +29,8 @@ PLAN_COLUMNS: tuple[Column, ...] = (
     Column("status", "computed", "What became of the row: imported, failed, unknown, blocked, skipped, not-started."),
     Column("finding", "computed", "The findings of the last check: rule ids, the most severe first."),
     Column("fix", "computed", "What to change so that the first finding goes away."),
+    Column("verdict", "computed", "What the server will do with the row: accept, refuse, or unknown in advance."),
+    Column("server_says", "computed", "Code and text the server would refuse the row with, or why that is unknown."),
     Column("wave", "wanted", "Rows of one wave run together; waves run in ascending order."),
     Column("hostname", "wanted", "Host name in CloudStack: letters, digits, hyphens, at most 63, a letter first."),
     Column("display_name", "wanted", "Display name in CloudStack; empty means the VM's name."),

@@ -6,6 +6,7 @@ the value itself where a Great Expectations expectation can judge it directly.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,10 @@ from ingest.plan.enrich import seen_cells
 from ingest.plan.guesses import open_guesses
 from ingest.plan.in_use import InUse
 from ingest.plan.pairing import dropped_devices, product_of
+from ingest.plan.predict.rows import in_order
+from ingest.plan.predict.verdict import Verdict
 from ingest.plan.resolve import ResolvedDisk, ResolvedNic, ResolvedRow
+from ingest.plan.shortage import LIMITED, PoolUse, shortage_words
 
 # A difference in these between sheet and snapshot means that the operator decided on other facts than today's.
 DRIFT_COLUMNS = frozenset(
@@ -42,6 +46,32 @@ def frames(rows: list[ResolvedRow], snapshot: Snapshot, *, confirm_guesses: bool
         name: pd.DataFrame(records).replace({"": None}) if records else pd.DataFrame()
         for name, records in (("vm", vms), ("disk", disks), ("nic", nics))
     }
+
+
+def verdict_frame(
+    rows: Sequence[ResolvedRow], snapshot: Snapshot, verdicts: Mapping[int, Verdict], blocked: Collection[int]
+) -> pd.DataFrame:
+    """Table `verdict`: one record per row that nothing else blocks, in the order they run."""
+    places = {row.row.line: index for index, row in enumerate(rows)}
+    pools = PoolUse(snapshot)
+    first: dict[tuple[str, str], int] = {}
+    records = []
+    for row in in_order(rows):
+        line = row.row.line
+        if line in blocked:
+            continue
+        verdict = verdicts[line]
+        record: dict[str, Any] = {"row": line, "vm": row.row["vm"], "_index": places[line], "refused": ""}
+        record |= {f"limit_{resource}": "" for resource in LIMITED}
+        short = verdict.shortage
+        if short is not None:
+            breaker = first.setdefault((short.holder, short.resource), line)
+            record[f"limit_{short.resource}"] = shortage_words(short, "" if breaker == line else f"line {breaker}")
+        elif verdict.answer == "refuse":
+            record["refused"] = f"{verdict.words} ({verdict.check})"
+        record["capacity"] = "" if verdict.answer == "refuse" else pools.take(row)
+        records.append(record)
+    return pd.DataFrame(records).replace({"": None}) if records else pd.DataFrame()
 
 
 def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
@@ -93,7 +123,9 @@ def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
     if cluster is not None and cluster.allocationstate not in ("", "Enabled"):
         record["cluster_off"] = f"cluster {cluster.name} is {cluster.allocationstate} in CloudStack"
     if row.offering is not None:
-        record["offering_fits"] = server.offering_objection(row.offering, listed, row.cpu_speed_mhz)
+        record["offering_fits"] = server.offering_objection(
+            row.offering, listed, row.cpu_speed_mhz, server.size_caps(snapshot.catalogue.configuration)
+        )
         hosts = [host for host in snapshot.catalogue.hosts if host.clusterid == one.cluster_id]
         record["host_tags"] = server.host_tags_objection(
             row.offering,

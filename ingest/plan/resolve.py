@@ -208,7 +208,14 @@ def import_request(resolved: ResolvedRow) -> ImportRequest:
 
     Disks and NICs that CloudStack does not see are left out: it counts what is sent against what it sees.
     """
-    if resolved.pair is None or resolved.pair.listed is None or resolved.offering is None:
+    if resolved.pair is None or resolved.pair.listed is None:
+        raise ValueError(f"row {resolved.row.line} is not ready to import")
+    return attempted_request(resolved)
+
+
+def attempted_request(resolved: ResolvedRow) -> ImportRequest:
+    """The call a row would make, however it would end. Raises ValueError without VM or offering."""
+    if resolved.pair is None or resolved.offering is None:
         raise ValueError(f"row {resolved.row.line} is not ready to import")
     row, owner, one = resolved.row, resolved.owner, resolved.pair
     speed = resolved.cpu_speed_mhz if resolved.offering.cpuspeed is None else None

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from ingest.model.catalogue import (
     DiskOffering,
@@ -35,42 +37,113 @@ def valid_hostname(text: str) -> bool:
     return re.fullmatch(HOSTNAME, text) is not None
 
 
-def offering_objection(offering: ServiceOffering, vm: UnmanagedInstance, cpu_speed_mhz: int | None) -> str:
+@dataclass(frozen=True, slots=True)
+class SizeCaps:
+    """The site's largest VM: settings vm.serviceoffering.cpu.cores.max and .ram.size.max; 0 there is no cap."""
+
+    cores: int = LARGEST_INTEGER
+    memory_mib: int = LARGEST_INTEGER
+
+
+def size_caps(configuration: Mapping[str, str]) -> SizeCaps:
+    """The caps a catalogue's configuration sets."""
+
+    def cap(name: str) -> int:
+        text = configuration.get(f"vm.serviceoffering.{name}.max", "")
+        return int(text) or LARGEST_INTEGER if text.isdigit() else LARGEST_INTEGER
+
+    return SizeCaps(cap("cpu.cores"), cap("ram.size"))
+
+
+NO_CAPS = SizeCaps()
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why an offering does not take a VM. `size` is what about it; cores are a number, memory MiB, speed MHz.
+
+    `kind` differs: the `offered` and the VM's value are not equal. outside: the VM's is not within `low` to `high`.
+    closed: the offering fixes it, though it leaves others open.
+    """
+
+    size: Literal["cores", "memory", "speed"]
+    kind: Literal["differs", "outside", "closed"]
+    machine: int
+    offered: int = 0
+    low: int = 0
+    high: int = 0
+
+
+def offering_misfit(
+    offering: ServiceOffering, vm: UnmanagedInstance, cpu_speed_mhz: int | None, caps: SizeCaps = NO_CAPS
+) -> Misfit | None:
     """UnmanagedVMsManagerImpl.getUnmanagedInstanceServiceOffering and UserVmManagerImpl.validateCustomParameters.
 
     A fixed offering must equal a VM that is not powered off (suspended counts as on); an open one takes the VM's size
-    within its bounds; an offering with only some dimensions open can never be used.
+    within its bounds; an offering with only some dimensions open can never be used. `cpu_speed_mhz` overrides the
+    reservation where the offering leaves the speed open.
     """
+    if None not in (offering.cpunumber, offering.cpuspeed, offering.memory):
+        if vm.powerstate == "PowerOff":
+            return None
+        if offering.cpunumber != vm.cpunumber:
+            return Misfit("cores", "differs", vm.cpunumber, offering.cpunumber or 0)
+        if offering.memory != vm.memory:
+            return Misfit("memory", "differs", vm.memory, offering.memory or 0)
+        if vm.cpuspeed and offering.cpuspeed != vm.cpuspeed:
+            return Misfit("speed", "differs", vm.cpuspeed, offering.cpuspeed or 0)
+        return None
+    bounds = offering.serviceofferingdetails
+    if offering.cpunumber is not None:
+        return Misfit("cores", "closed", vm.cpunumber, offering.cpunumber)
+    low, high = _bound(bounds, "mincpunumber", 1), min(_bound(bounds, "maxcpunumber", LARGEST_INTEGER), caps.cores)
+    if not low <= vm.cpunumber <= high:
+        return Misfit("cores", "outside", vm.cpunumber, low=low, high=high)
+    speed = vm.cpuspeed if cpu_speed_mhz is None else cpu_speed_mhz
+    if offering.cpuspeed is None and speed <= 0:
+        return Misfit("speed", "outside", speed, low=1, high=LARGEST_INTEGER)
+    if offering.memory is not None:
+        return Misfit("memory", "closed", vm.memory, offering.memory)
+    low, high = _bound(bounds, "minmemory", 32), min(_bound(bounds, "maxmemory", LARGEST_INTEGER), caps.memory_mib)
+    if not low <= vm.memory <= high:
+        return Misfit("memory", "outside", vm.memory, low=low, high=high)
+    return None
+
+
+def offering_objection(
+    offering: ServiceOffering, vm: UnmanagedInstance, cpu_speed_mhz: int | None, caps: SizeCaps = NO_CAPS
+) -> str:
+    """What `offering_misfit` finds, in words; before it, that the server knows the VM's size."""
     if vm.cpunumber <= 0 or vm.memory <= 0:
         return f"the VM shows {vm.cpunumber} CPU cores and {vm.memory} MiB memory; the server takes neither as 0"
-    is_open = [value is None for value in (offering.cpunumber, offering.cpuspeed, offering.memory)]
-    if not any(is_open):
-        if vm.powerstate == "PowerOff":
-            return ""
-        if offering.cpunumber != vm.cpunumber:
-            return f"the offering has {offering.cpunumber} CPU cores, the VM has {vm.cpunumber} and is not powered off"
-        if offering.memory != vm.memory:
-            return f"the offering has {offering.memory} MiB memory, the VM has {vm.memory} and is not powered off"
-        if vm.cpuspeed and offering.cpuspeed != vm.cpuspeed:
-            return f"the offering has {offering.cpuspeed} MHz, the VM reserves {vm.cpuspeed} MHz and is not powered off"
+    misfit = offering_misfit(offering, vm, cpu_speed_mhz, caps)
+    if misfit is None:
         return ""
-    if not (is_open[0] and is_open[2]):
+    unit = {"cores": "CPU cores", "memory": "MiB memory", "speed": "MHz"}[misfit.size]
+    if misfit.kind == "closed":
         return "the offering does not leave both CPU and memory open; the server never accepts that for an import"
-    bounds = offering.serviceofferingdetails
-    low, high = _bound(bounds, "mincpunumber", 1), _bound(bounds, "maxcpunumber", LARGEST_INTEGER)
-    if not low <= vm.cpunumber <= high:
-        return f"the VM's {vm.cpunumber} CPU cores are outside the offering's {low}-{high}"
-    low, high = _bound(bounds, "minmemory", 32), _bound(bounds, "maxmemory", LARGEST_INTEGER)
-    if not low <= vm.memory <= high:
-        return f"the VM's {vm.memory} MiB memory are outside the offering's {low}-{high}"
-    if is_open[1] and not (cpu_speed_mhz or vm.cpuspeed):
+    if misfit.kind == "differs":
+        machine = f"reserves {misfit.machine} MHz" if misfit.size == "speed" else f"has {misfit.machine}"
+        return f"the offering has {misfit.offered} {unit}, the VM {machine} and is not powered off"
+    if misfit.size == "speed":
         return "the offering leaves the CPU speed open and the VM reserves none; cpu_speed_mhz is needed"
-    return ""
+    return f"the VM's {misfit.machine} {unit} are outside the offering's {misfit.low}-{misfit.high}"
 
 
 def _bound(details: dict[str, str], key: str, default: int) -> int:
     text = details.get(key, "")
     return int(text) if text.isdigit() else default
+
+
+def has_host_tags(host: Host | None, tags: str) -> bool:
+    """Whether a host has all tags of a comma list."""
+    wanted = split_tags(tags)
+    return not wanted or (host is not None and wanted <= split_tags(host.hosttags))
+
+
+def is_usable(host: Host) -> bool:
+    """Whether a VM can be moved to the host: it is Up and enabled."""
+    return host.state == "Up" and host.resourcestate in ("", "Enabled")
 
 
 def host_tags_objection(
@@ -80,14 +153,12 @@ def host_tags_objection(
 
     With `migrate_allowed` any usable host of the cluster (`neighbours`) will do: the import moves the VM there.
     """
-    wanted = split_tags(offering.hosttags)
-    if not wanted or (host is not None and wanted <= split_tags(host.hosttags)):
+    if has_host_tags(host, offering.hosttags):
         return ""
     if not migrate_allowed:
         where = host.name if host else "the VM's host"
         return f"the offering asks for host tags '{offering.hosttags}', which {where} does not have"
-    usable = [one for one in neighbours if one.state == "Up" and one.resourcestate in ("", "Enabled")]
-    if any(wanted <= split_tags(one.hosttags) for one in usable):
+    if any(is_usable(one) and has_host_tags(one, offering.hosttags) for one in neighbours):
         return ""
     return f"the offering asks for host tags '{offering.hosttags}', which no usable host of the cluster has"
 
@@ -159,6 +230,11 @@ def address_objection(network: Network, nic: UnmanagedNic, wanted: str) -> str:
     return ""
 
 
+def too_small(offering: DiskOffering, disk: UnmanagedDisk) -> bool:
+    """Whether a fixed disk offering is smaller than the disk, to the byte."""
+    return not offering.iscustomized and (offering.disksize or 0) << 30 < disk.capacity
+
+
 def disk_offering_objection(offering: DiskOffering, disk: UnmanagedDisk) -> str:
     """UnmanagedVMsManagerImpl.checkUnmanagedDiskAndOfferingForImport: a fixed offering must be as large as the disk."""
     if offering.iscustomized:
@@ -166,7 +242,7 @@ def disk_offering_objection(offering: DiskOffering, disk: UnmanagedDisk) -> str:
     size_gib = offering.disksize or 0
     if size_gib <= 0:
         return f"offering {offering.name} has no size"
-    if size_gib << 30 < disk.capacity:
+    if too_small(offering, disk):
         return (
             f"offering {offering.name} has {size_gib} GiB, smaller than the disk ({disk.capacity / (1 << 30):.12g} GiB)"
         )
@@ -197,15 +273,30 @@ def pools_of(
     return [pool for pool in here if (needle and needle in pool.path) or pool.id == disk.datastorename]
 
 
-def os_mapped(vm: UnmanagedInstance, mappings: tuple[GuestOsMapping, ...]) -> bool:
-    """Whether the default import template finds a guest OS (GuestOSHypervisorDaoImpl, by display name or guest id)."""
-    version = vm.hypervisorversion
-    versions = {version, ".".join(version.split(".")[:3])}
-    return any(
-        mapping.hypervisorversion in versions
-        and (
-            (vm.osdisplayname != "" and mapping.osdisplayname == vm.osdisplayname)
-            or (vm.osid != "" and mapping.osnameforhypervisor == vm.osid)
+class MappedGuests:
+    """For which guests the default import template finds an OS (GuestOSHypervisorDaoImpl, by display name or guest id).
+
+    A version of four parts has the mappings of its three-part parent too.
+    """
+
+    def __init__(self, mappings: Iterable[GuestOsMapping]) -> None:
+        self._known = {
+            (mapping.hypervisorversion, kind, name)
+            for mapping in mappings
+            for kind, name in (("display", mapping.osdisplayname), ("id", mapping.osnameforhypervisor))
+            if name
+        }
+
+    def has(self, vm: UnmanagedInstance) -> bool:
+        """Whether the VM's guest is one of them."""
+        version = vm.hypervisorversion
+        return any(
+            (known, kind, name) in self._known
+            for known in (version, ".".join(version.split(".")[:3]))
+            for kind, name in (("display", vm.osdisplayname), ("id", vm.osid))
         )
-        for mapping in mappings
-    )
+
+
+def os_mapped(vm: UnmanagedInstance, mappings: Iterable[GuestOsMapping]) -> bool:
+    """Whether the guest of one VM is mapped."""
+    return MappedGuests(mappings).has(vm)

@@ -1,8 +1,9 @@
-"""The checks, run by Great Expectations over the frames, as findings by row and column."""
+"""The checks, run by Great Expectations over the frames, as findings by row and column; then the server's answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,21 +12,63 @@ from ingest.model.outcome import Finding
 from ingest.model.snapshot import Snapshot
 from ingest.plan.checks import CHECKS, Check
 from ingest.plan.expectations import NotEvaluated, failures, library
-from ingest.plan.frames import frames
+from ingest.plan.frames import frames, verdict_frame
 from ingest.plan.next_start import next_start
+from ingest.plan.own_checks import WHOLE_PLAN, OwnCheck, run_own_checks
+from ingest.plan.predict.rows import verdicts
+from ingest.plan.predict.verdict import Verdict
 from ingest.plan.resolve import ResolvedRow, resolve, rows_to_import
 from ingest.plan.sheet import Sheet
 
 LEVELS = ("critical", "warning", "info")
 
 
-def validate(sheet: Sheet, snapshot: Snapshot, *, place: str = "plan", confirm_guesses: bool = False) -> list[Finding]:
-    """Every finding on the rows to import, sorted by (row, level, rule, column). `confirm_guesses` confirms them all.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The rows to import, resolved; findings by row, level, rule and column; the server's answers by line."""
 
-    Raises SheetError for cells that cannot be read at all, RuntimeError when a rule could not be evaluated.
+    rows: tuple[ResolvedRow, ...]
+    findings: tuple[Finding, ...]
+    verdicts: Mapping[int, Verdict]
+
+    @property
+    def blocked(self) -> set[int]:
+        """The lines of the rows that must not be imported."""
+        return blocked_lines(self.findings, self.rows)
+
+
+def validate(sheet: Sheet, snapshot: Snapshot, *, place: str = "plan", confirm_guesses: bool = False) -> list[Finding]:
+    """Every finding on the rows to import, in order; arguments and errors as `examine`."""
+    return list(examine(sheet, snapshot, place=place, confirm_guesses=confirm_guesses).findings)
+
+
+def examine(
+    sheet: Sheet,
+    snapshot: Snapshot,
+    *,
+    place: str = "plan",
+    confirm_guesses: bool = False,
+    own_checks: Sequence[OwnCheck] = (),
+) -> Examined:
+    """Check the rows to import, then foresee the server's answer to each. `confirm_guesses` confirms every guess.
+
+    Rows with a critical finding are not sent, so they take nothing from those after them. Raises SheetError for cells
+    that cannot be read at all, NotEvaluated when a rule could not be evaluated, RulesError when one of `own_checks`
+    could not.
     """
     rows = resolve(rows_to_import(sheet, place=place), snapshot)
-    return judge(frames(rows, snapshot, confirm_guesses=confirm_guesses), rows)
+    findings = judge(frames(rows, snapshot, confirm_guesses=confirm_guesses), rows)
+    findings += run_own_checks(own_checks, [row.row for row in rows])
+    blocked = blocked_lines(findings, rows)
+    said = verdicts(rows, snapshot, left_out=blocked)
+    findings += judge({"verdict": verdict_frame(rows, snapshot, said, blocked)}, rows)
+    return Examined(tuple(rows), tuple(in_order(findings)), said)
+
+
+def blocked_lines(findings: Iterable[Finding], rows: Iterable[ResolvedRow] = ()) -> set[int]:
+    """The lines with a critical finding; all of `rows` when one is about the whole plan."""
+    blocked = {finding.row for finding in findings if finding.level == "critical"}
+    return {row.row.line for row in rows} if WHOLE_PLAN in blocked else blocked
 
 
 def judge(
@@ -63,6 +106,15 @@ def apply_next_start(sheet: Sheet, rows: Sequence[ResolvedRow]) -> None:
     told = {row.row.line: "; ".join(next_start(row)) for row in rows}
     for row in sheet.rows:
         row["next_start"] = told.get(row.line, "")
+
+
+def apply_verdicts(sheet: Sheet, verdicts: Mapping[int, Verdict]) -> None:
+    """Write the columns `verdict` and `server_says` of every row; rows that are not to be imported have none."""
+    sheet.add_columns(["verdict", "server_says"])
+    for row in sheet.rows:
+        verdict = verdicts.get(row.line)
+        row["verdict"] = verdict.answer if verdict else ""
+        row["server_says"] = verdict.words if verdict else ""
 
 
 def _run(frame: pd.DataFrame, checks: list[Check], rows: Sequence[ResolvedRow]) -> list[Finding]:

@@ -1,13 +1,13 @@
 """Stage 4: the checks.
 
-Writes `findings.csv` and `findings.html`, the columns `finding`, `fix` and `next_start` of the plan, and the calls:
-`calls.json` for the importer (what was checked is exactly what is sent), `calls.csv` for people.
+Writes `findings.csv` and `findings.html`, what was found and foreseen into the computed columns of the plan, and the
+calls: `calls.json` for the importer (what was checked is exactly what is sent), `calls.csv` for people.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,18 @@ from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
 from ingest.model.snapshot import read_snapshot
 from ingest.plan.causes import CAUSES
-from ingest.plan.frames import frames
-from ingest.plan.own_checks import WHOLE_PLAN, read_own_checks, run_own_checks
-from ingest.plan.resolve import ResolvedRow, import_request, resolve, rows_to_import, wave_of
+from ingest.plan.own_checks import read_own_checks
+from ingest.plan.predict.verdict import Verdict
+from ingest.plan.resolve import ResolvedRow, import_request, wave_of
 from ingest.plan.sheet import read_sheet, sheet_bytes
-from ingest.plan.validate import apply_findings, apply_next_start, in_order, judge
+from ingest.plan.validate import (
+    Examined,
+    apply_findings,
+    apply_next_start,
+    apply_verdicts,
+    blocked_lines,
+    examine,
+)
 from ingest.report.html import RowOnPage, render_findings
 from ingest.report.tables import csv_bytes, record
 from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, FINDINGS_PAGE, PLAN, SNAPSHOT, RunFolder
@@ -38,15 +45,17 @@ CALL_COLUMNS = (
         "migrateallowed",
         "forced",
     ),
+    *("verdict", "server_says"),
 )
 FINDING_COLUMNS = ("row", "vm", "column", "rule", "level", "value", "message", "fix")
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """The findings, and the rows that may be imported, ready to be sent, in the order of (wave, row)."""
+    """The findings, the server's answers by line, and the rows that may be imported, in the order of (wave, row)."""
 
     findings: tuple[Finding, ...]
+    verdicts: Mapping[int, Verdict]
     ready: tuple[PlannedImport, ...]
     blocked: int
     plan_csv: Path
@@ -72,47 +81,56 @@ def validate(
     source = plan or folder.need(PLAN, made_by="enrich_csv")
     snapshot = read_snapshot(folder.need(SNAPSHOT, made_by="list_unmanaged"))
     sheet = read_sheet(source)
-    rows = resolve(rows_to_import(sheet, place=str(source)), snapshot)
-    findings = judge(frames(rows, snapshot, confirm_guesses=confirm_guesses), rows)
-    if checks:
-        findings = in_order([*findings, *run_own_checks(read_own_checks(checks), [row.row for row in rows])])
-    apply_findings(sheet, findings)
-    apply_next_start(sheet, rows)
-    ready = planned_imports(rows, findings)
+    own = read_own_checks(checks) if checks else []
+    examined = examine(sheet, snapshot, place=str(source), confirm_guesses=confirm_guesses, own_checks=own)
+    apply_findings(sheet, list(examined.findings))
+    apply_verdicts(sheet, examined.verdicts)
+    apply_next_start(sheet, examined.rows)
+    ready = planned_imports(examined.rows, examined.findings)
     plan_csv = folder.write(PLAN, sheet_bytes(sheet))
     return Validated(
-        findings=tuple(findings),
+        findings=examined.findings,
+        verdicts=examined.verdicts,
         ready=tuple(ready),
-        blocked=len(blocked_rows(rows, findings)),
+        blocked=len(examined.blocked),
         plan_csv=plan_csv,
-        findings_csv=folder.write(FINDINGS, csv_bytes(FINDING_COLUMNS, map(record, findings))),
-        findings_html=folder.write(FINDINGS_PAGE, _page(folder, plan_csv, rows, findings)),
-        calls_csv=_write_calls(folder, ready),
+        findings_csv=folder.write(FINDINGS, csv_bytes(FINDING_COLUMNS, map(record, examined.findings))),
+        findings_html=folder.write(FINDINGS_PAGE, _page(folder, plan_csv, examined)),
+        calls_csv=_write_calls(folder, ready, examined.verdicts),
     )
 
 
-def _page(folder: RunFolder, plan: Path, rows: list[ResolvedRow], findings: list[Finding]) -> bytes:
+def _page(folder: RunFolder, plan: Path, examined: Examined) -> bytes:
     """The findings for people."""
-    records = [{name: str(value) for name, value in record(finding).items()} for finding in findings]
+    records = [{name: str(value) for name, value in record(finding).items()} for finding in examined.findings]
     mine: dict[int, list[dict[str, str]]] = {}
-    for finding, cells in zip(findings, records, strict=True):
+    for finding, cells in zip(examined.findings, records, strict=True):
         mine.setdefault(finding.row, []).append(cells)
-    blocked = blocked_rows(rows, findings)
+    blocked = examined.blocked
     shown = [
         RowOnPage(
             line=row.row.line,
             vm=row.row["vm"],
             verdict="blocked" if row.row.line in blocked else "ready",
             style="blocked" if row.row.line in blocked else "accept",
+            says=_foreseen_in_words(examined.verdicts[row.row.line]),
             findings=tuple(mine.get(row.row.line, [])),
             doubts=tuple(part for part in row.row["reason"].split("; ") if "(likely" in part or "(guess" in part),
             next_start=tuple(filter(None, row.row["next_start"].split("; "))),
         )
-        for row in rows
+        for row in examined.rows
     ]
     return render_findings(
         title=f"Plan {folder.path.name}, checked", rows=shown, findings=records, why=CAUSES, plan=str(plan)
     )
+
+
+def _foreseen_in_words(verdict: Verdict) -> str:
+    """What the server is expected to say, '' when it is expected to accept."""
+    if verdict.answer == "accept":
+        return ""
+    would = {"refuse": "The server would refuse", "unknown": "The server's answer is not known"}[verdict.answer]
+    return f"{would}: {verdict.words}"
 
 
 def read_calls(folder: RunFolder) -> list[PlannedImport]:
@@ -120,20 +138,19 @@ def read_calls(folder: RunFolder) -> list[PlannedImport]:
     return _CALLS.validate_json(folder.need(CALLS_JSON, made_by="validate").read_bytes())
 
 
-def _write_calls(folder: RunFolder, ready: list[PlannedImport]) -> Path:
+def _write_calls(folder: RunFolder, ready: list[PlannedImport], verdicts: Mapping[int, Verdict]) -> Path:
     folder.write(CALLS_JSON, _CALLS.dump_json(ready, indent=1) + b"\n")
-    return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, map(call_row, ready)))
+    rows = ({**call_row(one), **_foreseen(verdicts[one.row])} for one in ready)
+    return folder.write(CALLS_CSV, csv_bytes(CALL_COLUMNS, rows))
 
 
-def blocked_rows(rows: Sequence[ResolvedRow], findings: Sequence[Finding]) -> set[int]:
-    """The lines of the rows that must not be imported: all of them when a critical finding is about the whole plan."""
-    blocked = {finding.row for finding in findings if finding.level == "critical"}
-    return {row.row.line for row in rows} if WHOLE_PLAN in blocked else blocked
+def _foreseen(verdict: Verdict) -> dict[str, object]:
+    return {"verdict": verdict.answer, "server_says": verdict.words}
 
 
 def planned_imports(rows: Sequence[ResolvedRow], findings: Sequence[Finding]) -> list[PlannedImport]:
     """The rows without critical findings as calls, by wave, then by line."""
-    blocked = blocked_rows(rows, findings)
+    blocked = blocked_lines(findings, rows)
     planned = [
         PlannedImport(
             row=resolved.row.line,

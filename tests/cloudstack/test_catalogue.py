@@ -7,7 +7,7 @@ import pytest
 from ingest.cloudstack.catalogue import read_catalogue, select_clusters
 from ingest.errors import UsageError
 from ingest.model.catalogue import Cluster
-from tests.cloudstack.api_server import Asked, Reply, payload, rows
+from tests.cloudstack.api_server import Asked, Reply, payload, refusal, rows
 from tests.cloudstack.conftest import Connect, Serve
 
 CLUSTERS = [
@@ -24,6 +24,7 @@ KEYS = {
     "listAccounts": "account",
     "listProjects": "project",
     "listVirtualMachines": "virtualmachine",
+    "listVlanIpRanges": "vlaniprange",
 }
 
 
@@ -48,6 +49,8 @@ def cloud(asked: Asked) -> Reply:
         case "listGuestOsMapping":
             names = ("Ubuntu", "CentOS 7")
             return rows(asked, "guestosmapping", [{"id": name, "osdisplayname": name} for name in names])
+        case "listOsTypes":
+            return rows(asked, "ostype", [{"id": name, "description": name} for name in ("Ubuntu", "CentOS 7")])
         case "listUnmanagedInstances":
             cluster = parameters["clusterid"]
             found = [
@@ -73,6 +76,8 @@ def test_everything_is_read_and_sorted(serve: Serve, connect: Connect) -> None:
     assert [network.id for network in catalogue.networks] == ["n-1", "n-2", "p-1", "p-2"]
     assert [template.zoneid for template in catalogue.templates] == ["z-1", "z-2"]
     assert [mapping.osdisplayname for mapping in catalogue.guest_os_mappings] == ["CentOS 7", "Ubuntu"]
+    assert [os_type.description for os_type in catalogue.os_types] == ["CentOS 7", "Ubuntu"]
+    assert [ip_range.id for ip_range in catalogue.ip_ranges or ()] == ["1", "2", "3"]
     for objects in (
         catalogue.zones,
         catalogue.service_offerings,
@@ -89,6 +94,17 @@ def test_everything_is_read_and_sorted(serve: Serve, connect: Connect) -> None:
     assert len(unmanaged) == 9
     # What got managed meanwhile must show as managed.
     assert server.commands[-1] == "listVirtualMachines"
+
+
+def test_a_key_that_may_not_list_address_ranges_reads_the_rest(serve: Serve, connect: Connect) -> None:
+    def without_ranges(asked: Asked) -> Reply:
+        if asked.command != "listVlanIpRanges":
+            return cloud(asked)
+        return refusal(asked.command, 432, "The API does not exist or is not available", wrapper="errorresponse")
+
+    catalogue = read_catalogue(connect(serve(without_ranges)))
+    assert catalogue.ip_ranges is None
+    assert len(catalogue.networks) == 4
 
 
 def test_reading_twice_gives_the_same(serve: Serve, connect: Connect) -> None:

@@ -23,10 +23,11 @@ from ingest.model.catalogue import Catalogue
 from ingest.model.inventory import VirtualMachine
 from ingest.model.outcome import Finding
 from ingest.model.snapshot import Snapshot
-from ingest.plan.frames import frames
+from ingest.plan.frames import frames, verdict_frame
+from ingest.plan.predict.rows import verdicts
 from ingest.plan.resolve import ResolvedRow, resolve
 from ingest.plan.sheet import Row, Sheet
-from ingest.plan.validate import judge
+from ingest.plan.validate import blocked_lines, judge
 from tests.plan import small_site as site
 
 FOLDER = Path(__file__).parents[1] / "cases" / "plan"
@@ -86,20 +87,31 @@ def judged_together(sheets: Iterable[tuple[list[Row], Snapshot]]) -> list[list[F
 
     The tables of all sheets are judged at once, as the rows of one long sheet are: a sheet takes milliseconds then.
     """
+    resolved = [(resolve(cells, snapshot), snapshot) for cells, snapshot in sheets]
+    alone = _judged([(rows, frames(rows, snapshot)) for rows, snapshot in resolved])
+    tables = []
+    for (rows, snapshot), findings in zip(resolved, alone, strict=True):
+        blocked = {line % APART for line in blocked_lines(findings)}
+        said = verdicts(rows, snapshot, left_out=blocked)
+        tables.append((rows, {"verdict": verdict_frame(rows, snapshot, said, blocked)}))
+    return [first + second for first, second in zip(alone, _judged(tables), strict=True)]
+
+
+APART = 1000
+
+
+def _judged(sheets: list[tuple[list[ResolvedRow], dict[str, pd.DataFrame]]]) -> list[list[Finding]]:
     rows: list[ResolvedRow] = []
     records: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    apart = 1000
-    number = 0
-    for number, (cells, snapshot) in enumerate(sheets, start=1):
-        mine = resolve(cells, snapshot)
-        for name, table in frames(mine, snapshot).items():
+    for number, (mine, tables) in enumerate(sheets, start=1):
+        for name, table in tables.items():
             for record in table.to_dict("records"):
-                moved = {"_index": record["_index"] + len(rows), "row": record["row"] + apart * number}
+                moved = {"_index": record["_index"] + len(rows), "row": record["row"] + APART * number}
                 records[name].append({str(key): value for key, value in record.items()} | moved)
         rows.extend(mine)
-    findings: list[list[Finding]] = [[] for _ in range(number)]
+    findings: list[list[Finding]] = [[] for _ in sheets]
     for finding in judge({name: pd.DataFrame(table) for name, table in records.items()}, rows):
-        findings[finding.row // apart - 1].append(finding)
+        findings[finding.row // APART - 1].append(finding)
     return findings
 
 

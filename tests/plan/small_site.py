@@ -300,6 +300,9 @@ def catalogue(vms: Iterable[VirtualMachine] | None = None, **changes: Any) -> c.
             for n in (1, 2)
         ),
         "networks": NETWORKS,
+        "ip_ranges": (
+            c.IpRange(id="range-200", networkid="net-shared-200", startip="10.0.200.2", endip="10.0.200.254"),
+        ),
         "service_offerings": SERVICE_OFFERINGS,
         "disk_offerings": DISK_OFFERINGS,
         "storage_pools": (

@@ -190,6 +190,21 @@ def test_what_was_checked_is_what_is_sent(two: Two) -> None:
         assert call["datadiskofferinglist"].count("=") == len(one.request.data_disk_offerings)
 
 
+def test_every_row_to_import_has_the_servers_answer(two: Two) -> None:
+    run = two.first
+    rows = run.sheet_rows(run_folder.PLAN)
+    for row in rows.values():
+        verdict = run.checked.verdicts.get(row.line)
+        assert (row["import"] == "yes") == (verdict is not None)
+        assert row["verdict"] == (verdict.answer if verdict else "")
+        assert bool(row["server_says"]) == (row["verdict"] in ("refuse", "unknown"))
+    # What was sent was foreseen to pass, and what was imported had been sent.
+    ready = {one.row for one in run.checked.ready}
+    assert {run.checked.verdicts[line].answer for line in ready} <= {"accept", "unknown"}
+    calls = run.rows(run_folder.CALLS_CSV)
+    assert [call["verdict"] for call in calls] == [run.checked.verdicts[int(call["row"])].answer for call in calls]
+
+
 def test_what_is_imported_is_what_the_server_says_it_imported(two: Two) -> None:
     instances = two.world.cloud.instances
     imported = [one for one in two.first.outcomes if one.status == "imported"]
