@@ -18,6 +18,8 @@ from ingest.twin.cloud import Cloud
 Backing = Literal["standard", "dvs", "opaque", "none"]
 DiskBacking = Literal["flat", "rdm", "seflat"]
 Controller = Literal["lsilogic", "lsisas1068", "buslogic", "pvscsi", "ide", "sata", "nvme"]
+# How far a guest that was switched on is: no tools yet, tools without addresses to report, all up.
+Booting = Literal["system", "network", ""]
 
 
 @dataclass(slots=True)
@@ -216,12 +218,36 @@ class VM:
     disabled_methods: list[str] = field(default_factory=list)
     nics: list[Nic] = field(default_factory=list)
     disks: list[Disk] = field(default_factory=list)
+    vmx_path: str = ""  # [datastore] folder/file.vmx; '' for the usual place, see `ingest.twin.files`
+    extra_config: dict[str, str] = field(default_factory=dict)
+    uuid_location: str = ""  # where the UUID in the .vmx was made, '' for here: see `ingest.twin.registration`
+    booting: Booting = ""
     revision: int = 0
 
 
 @dataclass(slots=True)
+class StoredVM:
+    """A VM on disk only: `vm` is what its files say, without managed object id, host, folder and pool.
+
+    `datastore` (moref) holds the .vmx, whose path `vm.vmx_path` is set.
+    """
+
+    datastore: str
+    vm: VM
+
+    @property
+    def key(self) -> str:
+        """Its key in `World.unregistered`."""
+        return f"{self.datastore} {self.vm.vmx_path}"
+
+
+@dataclass(slots=True)
 class World:
-    """The whole truth. Dictionaries are keyed by managed object id and keep insertion order."""
+    """The whole truth. Dictionaries are keyed by managed object id and keep insertion order.
+
+    `unregistered` are VMs on disk that vCenter does not know, by datastore and path of the .vmx. `last_moref` is the
+    last number given to a new object while the world was served, 0 for none.
+    """
 
     name: str = "demo"
     seed: int = 0
@@ -239,6 +265,8 @@ class World:
     networks: dict[str, Network] = field(default_factory=dict)
     datastores: dict[str, Datastore] = field(default_factory=dict)
     vms: dict[str, VM] = field(default_factory=dict)
+    unregistered: dict[str, StoredVM] = field(default_factory=dict)
+    last_moref: int = 0
     cloud: Cloud = field(default_factory=Cloud)
     clock: Clock = field(default_factory=Clock, repr=False, compare=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
@@ -250,3 +278,20 @@ class World:
     def touch(self, vm: VM) -> None:
         """Mark a VM as changed; call with the lock held."""
         vm.revision += 1
+
+    def new_moref(self, prefix: str) -> str:
+        """A managed object id that no object has or, in this world, ever had; call with the lock held."""
+        if not self.last_moref:
+            kinds = (self.datacenters, self.folders, self.computes, self.vapps, self.hosts, self.switches,
+                     self.networks, self.datastores, self.vms)  # fmt: skip
+            self.last_moref = max((_number(moref) for kind in kinds for moref in kind), default=0)
+        while True:
+            self.last_moref += 1
+            made = f"{prefix}{self.last_moref}"
+            if made not in self.vms and made not in self.folders:
+                return made
+
+
+def _number(moref: str) -> int:
+    digits = moref[len(moref.rstrip("0123456789")) :]
+    return int(digits) if 0 < len(digits) < 10 else 0

@@ -76,6 +76,7 @@ class VCenterServer:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="twin-vcenter", daemon=True
         )
         self._thread.start()
+        self._service.boots.resume()
         return self
 
     def stop(self) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.twin.vcenter.boots import Boots
 from ingest.twin.vcenter.cache import FragmentCache
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.disturbances import Disturbances
@@ -57,6 +58,7 @@ class Service:
         self.sessions = Sessions(settings, world.clock)
         self.timeline = Timeline(world.clock)
         self.tasks = Tasks(world, self.timeline)
+        self.boots = Boots(world, self.timeline, settings)
         self.cache = FragmentCache(settings.cache_bytes)
         self.disturbances = Disturbances()
         self.stopping = threading.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ingest.twin.files import vmx_path
 from ingest.twin.vcenter.properties.devices import devices
 from ingest.twin.vcenter.properties.entity import CREATED, ENTITY, Builders, allocation
 from ingest.twin.vcenter.properties.guest import guest, guest_summary
@@ -10,12 +11,14 @@ from ingest.twin.vcenter.values import Data, Ref, Value
 from ingest.twin.world import VM
 
 UNREADABLE = frozenset({"inaccessible", "orphaned", "invalid"})
+QUESTION_ID = "1"
+ANSWERS = ("Cancel", "I moved it", "I copied it")  # the choices of `msg.uuid.altered`, keyed by their position
 
 
 def _config(scene: Scene, vm: VM) -> Value:
     if vm.connection_state in UNREADABLE:
         return None
-    folder, _, _ = _vmx_path(scene, vm).rpartition("/")
+    folder, _, _ = vmx_path(scene.world, vm).rpartition("/")
     return Data(
         "VirtualMachineConfigInfo",
         changeVersion=f"2024-03-01T08:00:00.{vm.revision:06d}Z",
@@ -30,7 +33,7 @@ def _config(scene: Scene, vm: VM) -> Value:
         guestId=vm.guest_id,
         alternateGuestName="",
         annotation=vm.annotation,
-        files=lambda: Data("VirtualMachineFileInfo", vmPathName=_vmx_path(scene, vm), snapshotDirectory=f"{folder}/",
+        files=lambda: Data("VirtualMachineFileInfo", vmPathName=vmx_path(scene.world, vm), snapshotDirectory=f"{folder}/",
                            suspendDirectory=f"{folder}/", logDirectory=f"{folder}/"),
         tools=lambda: Data("ToolsConfigInfo", toolsVersion=0 if vm.tools_status == "toolsNotInstalled" else 12352,
                            toolsUpgradePolicy="manual", syncTimeWithHost=False),
@@ -73,20 +76,11 @@ def _hardware(scene: Scene, vm: VM) -> Data:
     )
 
 
-def _vmx_path(scene: Scene, vm: VM) -> str:
-    if vm.disks:
-        folder, _, _ = vm.disks[0].file_name.rpartition("/")
-        if folder:
-            return f"{folder}/{vm.name}.vmx"
-    datastores = scene.world.datastores
-    name = next(iter(datastores.values())).name if datastores else "unknown"
-    return f"[{name}] {vm.name}/{vm.name}.vmx"
-
-
 def _extra_config(vm: VM) -> list[Value]:
     found = {"nvram": f"{vm.name}.nvram", "svga.present": "TRUE", "vmware.tools.internalversion": "12352"}
     if vm.managed_by and vm.managed_by[0] == "com.vmware.vim.eam":
         found["HDCS.agent"] = "TRUE"  # how a vCLS VM gives itself away whatever its name is
+    found |= vm.extra_config
     return [Data("OptionValue", key=key, value=value) for key, value in found.items()]
 
 
@@ -153,10 +147,12 @@ def _runtime(_scene: Scene, vm: VM) -> Value:
 def _question(vm: VM) -> Data | None:
     if not vm.question:
         return None
-    options = [Data("ElementDescription", label=text, summary=text, key=str(key))
-               for key, text in enumerate(("Cancel", "I moved it", "I copied it"))]  # fmt: skip
+    options = [
+        Data("ElementDescription", label=text, summary=text, key=str(key)) for key, text in enumerate(ANSWERS)
+    ]
     choice = Data("ChoiceOption", choiceInfo=options, defaultIndex=2)
-    return Data("VirtualMachineQuestionInfo", id="1", text=vm.question, choice=choice)
+    message = Data("VirtualMachineMessage", id="msg.uuid.altered", text=vm.question)
+    return Data("VirtualMachineQuestionInfo", id=QUESTION_ID, text=vm.question, choice=choice, message=[message])
 
 
 def _summary(scene: Scene, vm: VM) -> Value:
@@ -176,12 +172,12 @@ def _summary(scene: Scene, vm: VM) -> Value:
 
 def _config_summary(scene: Scene, vm: VM) -> Data:
     if vm.connection_state in UNREADABLE:
-        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=_vmx_path(scene, vm))
+        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=vmx_path(scene.world, vm))
     return Data(
         "VirtualMachineConfigSummary",
         name=vm.name,
         template=vm.template,
-        vmPathName=_vmx_path(scene, vm),
+        vmPathName=vmx_path(scene.world, vm),
         memorySizeMB=vm.memory_mib,
         cpuReservation=vm.cpu_reservation_mhz,
         memoryReservation=0,
