@@ -12,14 +12,14 @@ _FIRST, _LAST = 11, 1010  # of the 1,022 addresses of a /22
 
 def tools_start(vm: VM) -> None:
     """The system is up. Tools that are installed run from now on, whatever kept them from it before."""
-    vm.booting = "network"
+    vm.guest_stage = "tools"
     if vm.tools_status == "toolsNotRunning":
         vm.tools_status = "toolsOk"
 
 
 def addresses_appear(world: World, vm: VM) -> None:
     """The guest has its network: the addresses it had before, or one from the DHCP server of each card's VLAN."""
-    vm.booting = ""
+    vm.guest_stage = ""
     if vm.tools_status not in ("toolsOk", "toolsOld"):
         return
     vm.guest_host_name = vm.guest_host_name or host_label(vm.name)

@@ -39,7 +39,8 @@ def unregister(world: World, vm: VM, *, location: str = "") -> StoredVM:
         network = world.networks.get(nic.network)
         if nic.backing == "standard" and not nic.device_name and network is not None:
             nic.device_name = network.name
-    vm.moref = vm.host = vm.folder = vm.resource_pool = vm.vapp = vm.question = vm.booting = ""
+    vm.moref = vm.host = vm.folder = vm.resource_pool = vm.vapp = vm.question = ""
+    vm.guest_stage = "down"
     vm.connection_state = "connected"
     vm.disabled_methods.clear()
     vm.custom_fields.clear()  # vCenter keeps them, not the .vmx
@@ -96,7 +97,7 @@ def is_out_of_place(world: World, vm: VM) -> bool:
 
 
 def settle(world: World, vm: VM, *, copied: bool | None = None) -> None:
-    """The VM starts where it is now. A copied one gets a BIOS UUID and MAC addresses of its own, a moved one keeps them.
+    """The VM is at home where it is now. A copied one gets its own BIOS UUID and MAC addresses, a moved one keeps them.
 
     `copied` is the answer to the question; without one `uuid.action` decides. Nothing happens to a VM at its place.
     """

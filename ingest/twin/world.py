@@ -18,8 +18,8 @@ from ingest.twin.cloud import Cloud
 Backing = Literal["standard", "dvs", "opaque", "none"]
 DiskBacking = Literal["flat", "rdm", "seflat"]
 Controller = Literal["lsilogic", "lsisas1068", "buslogic", "pvscsi", "ide", "sata", "nvme"]
-# How far a guest that was switched on is: no tools yet, tools without addresses to report, all up.
-Booting = Literal["system", "network", ""]
+# How far the guest of a VM that was switched on or off here is: not started, tools without addresses, all up.
+GuestStage = Literal["down", "tools", ""]
 
 
 @dataclass(slots=True)
@@ -221,7 +221,7 @@ class VM:
     vmx_path: str = ""  # [datastore] folder/file.vmx; '' for the usual place, see `ingest.twin.files`
     extra_config: dict[str, str] = field(default_factory=dict)
     uuid_location: str = ""  # where the UUID in the .vmx was made, '' for here: see `ingest.twin.registration`
-    booting: Booting = ""
+    guest_stage: GuestStage = ""
     revision: int = 0
 
 

@@ -123,7 +123,7 @@ def _nic(world: World, vm: VM, nic: Nic) -> UnmanagedNic:
 
 
 def _reports(vm: VM) -> bool:
-    return vm.power_state == "poweredOn" and vm.tools_status == "toolsOk" and not vm.booting
+    return vm.tools_status == "toolsOk" and not vm.guest_stage
 
 
 def _standard(world: World, vm: VM, nic: Nic) -> tuple[str, int]:

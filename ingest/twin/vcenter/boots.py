@@ -24,19 +24,19 @@ class Boots:
         """The guest starts now. Call with the world's lock held."""
         number = self._current[vm.moref] = next(self._numbers)
         moref = vm.moref
-        vm.booting = "system"
+        vm.guest_stage = "down"
         self._timeline.later(self._settings.guest_boot_s, lambda: self._tools(moref, number))
 
     def end(self, vm: VM) -> None:
         """The guest is gone. Call with the world's lock held."""
         self._current.pop(vm.moref, None)
-        vm.booting = ""
+        vm.guest_stage = "down"
 
     def resume(self) -> None:
         """Go on with the guests that were on their way when the world was saved."""
         with self._world.lock:
             for vm in self._world.vms.values():
-                if vm.booting and vm.power_state == "poweredOn" and vm.moref not in self._current:
+                if vm.guest_stage and vm.power_state == "poweredOn" and vm.moref not in self._current:
                     self.begin(vm)
                     self._world.touch(vm)
 

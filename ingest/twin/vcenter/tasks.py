@@ -176,6 +176,7 @@ class Tasks:
                 vm.question = text
                 self._world.touch(vm)
                 task.asking = True
+                task.progress = 95  # a change of the task, which lets those who wait for it look for a question
 
     def _finish(self, task: Task, work: Callable[[VM], None]) -> None:
         with self._world.lock:

@@ -23,7 +23,7 @@ from ingest.twin.vcenter.properties.guest import tools_running
 from ingest.twin.vcenter.properties.machine import ANSWERS, QUESTION_ID, power_state
 from ingest.twin.vcenter.tasks import Question
 from ingest.twin.vcenter.values import Ref, Value
-from ingest.twin.world import VM
+from ingest.twin.world import VM, Host
 
 if TYPE_CHECKING:
     from ingest.twin.vcenter.service import Service
@@ -65,12 +65,12 @@ def _power(start: frozenset[str], target: PowerState, change: Callable[[Call, VM
 
 def _switch_on(call: Call, vm: VM) -> None:
     world = call.service.world
-    _place(call, vm)
-    host = world.hosts[vm.host]
+    host = _host(call, vm)
     if host.connection_state != "connected":
         raise host_not_connected()
     if host.in_maintenance:
         raise invalid_state()
+    vm.host = host.moref
     if vm.power_state != "suspended" and is_out_of_place(world, vm):
         raise Question(QUESTION)
     settle(world, vm)
@@ -80,15 +80,15 @@ def _switch_on(call: Call, vm: VM) -> None:
     call.service.boots.begin(vm)
 
 
-def _place(call: Call, vm: VM) -> None:
-    """The host asked for, if any: one of the compute resource the VM is in."""
+def _host(call: Call, vm: VM) -> Host:
+    """The host asked for, which is one of the compute resource the VM is in; by default the one it is on."""
+    hosts = call.service.world.hosts
     wanted: Ref | None = call.argument("host")
     if wanted is None:
-        return
-    hosts = call.service.world.hosts
+        return hosts[vm.host]
     if wanted.moref not in hosts or hosts[wanted.moref].compute != hosts[vm.host].compute:
         raise invalid_argument("host")
-    vm.host = wanted.moref
+    return hosts[wanted.moref]
 
 
 def _switch_off(state: PowerState, call: Call, vm: VM) -> None:

@@ -19,7 +19,7 @@ _VERSION_STATUS = {
 
 def tools_running(vm: VM) -> bool:
     """True when the guest can be asked to do something."""
-    return vm.power_state == "poweredOn" and vm.tools_status in _RUNNING and vm.booting != "system"
+    return vm.power_state == "poweredOn" and vm.tools_status in _RUNNING and vm.guest_stage != "down"
 
 
 def tools_status(vm: VM) -> str | None:
@@ -42,7 +42,7 @@ def _tools(vm: VM) -> dict[str, Value]:
 def _reported(vm: VM) -> dict[str, Value]:
     if not tools_running(vm):
         return {}
-    addresses = [address for nic in vm.nics for address in nic.ips if not vm.booting]
+    addresses = [address for nic in vm.nics for address in nic.ips if not vm.guest_stage]
     return {
         "guestId": vm.guest_id,
         "guestFullName": vm.guest_full_name,
@@ -60,7 +60,7 @@ def guest(scene: Scene, vm: VM) -> Value:
         toolsVersion="12352" if vm.tools_status != "toolsNotInstalled" else "0",
         **_reported(vm),
         guestFamily=_family(vm) if running else None,
-        net=lambda: [_nic(scene, nic, () if vm.booting else nic.ips) for nic in vm.nics] if running else [],
+        net=lambda: [_nic(scene, nic, () if vm.guest_stage else nic.ips) for nic in vm.nics] if running else [],
         guestState="running" if running else "notRunning",
         appHeartbeatStatus="appStatusGray",
         guestKernelCrashed=False,

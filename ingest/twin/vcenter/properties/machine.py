@@ -18,10 +18,10 @@ ANSWERS = ("Cancel", "I moved it", "I copied it")  # the choices of `msg.uuid.al
 def _config(scene: Scene, vm: VM) -> Value:
     if vm.connection_state in UNREADABLE:
         return None
-    folder, _, _ = vmx_path(scene.world, vm).rpartition("/")
+    folder, _, _ = _vmx_path(scene, vm).rpartition("/")
     return Data(
         "VirtualMachineConfigInfo",
-        changeVersion=f"2024-03-01T08:00:00.{vm.revision:06d}Z",
+        changeVersion=change_version(vm),
         modified=CREATED,
         name=vm.name,
         guestFullName=vm.guest_full_name,
@@ -33,7 +33,7 @@ def _config(scene: Scene, vm: VM) -> Value:
         guestId=vm.guest_id,
         alternateGuestName="",
         annotation=vm.annotation,
-        files=lambda: Data("VirtualMachineFileInfo", vmPathName=vmx_path(scene.world, vm), snapshotDirectory=f"{folder}/",
+        files=lambda: Data("VirtualMachineFileInfo", vmPathName=_vmx_path(scene, vm), snapshotDirectory=f"{folder}/",
                            suspendDirectory=f"{folder}/", logDirectory=f"{folder}/"),
         tools=lambda: Data("ToolsConfigInfo", toolsVersion=0 if vm.tools_status == "toolsNotInstalled" else 12352,
                            toolsUpgradePolicy="manual", syncTimeWithHost=False),
@@ -64,6 +64,11 @@ def _config(scene: Scene, vm: VM) -> Value:
     )  # fmt: skip
 
 
+def change_version(vm: VM) -> str:
+    """`config.changeVersion`: another one after every change."""
+    return f"2024-03-01T08:00:00.{vm.revision:06d}Z"
+
+
 def _hardware(scene: Scene, vm: VM) -> Data:
     return Data(
         "VirtualHardware",
@@ -74,6 +79,10 @@ def _hardware(scene: Scene, vm: VM) -> Data:
         virtualSMCPresent=False,
         device=lambda: devices(scene, vm),
     )
+
+
+def _vmx_path(scene: Scene, vm: VM) -> str:
+    return vmx_path(scene.world, vm)
 
 
 def _extra_config(vm: VM) -> list[Value]:
@@ -147,9 +156,7 @@ def _runtime(_scene: Scene, vm: VM) -> Value:
 def _question(vm: VM) -> Data | None:
     if not vm.question:
         return None
-    options = [
-        Data("ElementDescription", label=text, summary=text, key=str(key)) for key, text in enumerate(ANSWERS)
-    ]
+    options = [Data("ElementDescription", label=text, summary=text, key=str(key)) for key, text in enumerate(ANSWERS)]
     choice = Data("ChoiceOption", choiceInfo=options, defaultIndex=2)
     message = Data("VirtualMachineMessage", id="msg.uuid.altered", text=vm.question)
     return Data("VirtualMachineQuestionInfo", id=QUESTION_ID, text=vm.question, choice=choice, message=[message])
@@ -172,12 +179,12 @@ def _summary(scene: Scene, vm: VM) -> Value:
 
 def _config_summary(scene: Scene, vm: VM) -> Data:
     if vm.connection_state in UNREADABLE:
-        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=vmx_path(scene.world, vm))
+        return Data("VirtualMachineConfigSummary", name=vm.name, template=vm.template, vmPathName=_vmx_path(scene, vm))
     return Data(
         "VirtualMachineConfigSummary",
         name=vm.name,
         template=vm.template,
-        vmPathName=vmx_path(scene.world, vm),
+        vmPathName=_vmx_path(scene, vm),
         memorySizeMB=vm.memory_mib,
         cpuReservation=vm.cpu_reservation_mhz,
         memoryReservation=0,
