@@ -30,6 +30,7 @@ def serve(
     seed: int = 1,
     shape: Literal["clean", "realistic"] = "realistic",
     from_vcenter: bool = False,
+    recording: Path | None = None,
     vcenter_port: int = 0,
     cloudstack_port: int = 0,
 ) -> int:
@@ -50,6 +51,8 @@ def serve(
     from_vcenter
         Fill the world from the vCenter the settings name, read over its API; the CloudStack side is made to fit, and
         only it is needed: keep pointing INGEST_VCENTER_* at the real one.
+    recording
+        Directory that govc object.save wrote: serve the vCenter it was recorded from, with a CloudStack made to fit.
     vcenter_port
         Port of the vCenter; 0 chooses a free one.
     cloudstack_port
@@ -60,9 +63,13 @@ def serve(
     from ingest.twin.worldfile import load_world
     from ingest.twin.worlds.shape import CLEAN, REALISTIC
 
-    if sum((world is not None, vms is not None, from_vcenter)) > 1:
-        raise UsageError("--world, --vms and --from-vcenter exclude each other", cure="ingest twin serve --help")
-    if from_vcenter:
+    if sum((world is not None, vms is not None, from_vcenter, recording is not None)) > 1:
+        raise UsageError(
+            "--world, --vms, --from-vcenter and --recording exclude each other", cure="ingest twin serve --help"
+        )
+    if recording is not None:
+        made = _world_of_recording(recording, seed)
+    elif from_vcenter:
         made = _world_of_vcenter(seed)
     elif vms:
         made = generate(vms, seed=seed, shape=CLEAN if shape == "clean" else REALISTIC)
@@ -79,6 +86,17 @@ def serve(
         talk.print(f"twin of {len(made.vms)} VMs is up; Ctrl-C ends it. Next, in a second terminal: ingest doctor")
         stop.wait()
     return 0
+
+
+def _world_of_recording(directory: Path, seed: int) -> World:
+    from ingest.twin.recorded import add_cloudstack, read_recording
+
+    left_out: list[str] = []
+    world = read_recording(directory, left_out)
+    add_cloudstack(world, seed=seed)
+    for line in left_out:
+        talk.print(f"left out: {line}", markup=False, highlight=False)
+    return world
 
 
 def _world_of_vcenter(seed: int) -> World:
