@@ -153,15 +153,14 @@ class _Places:
 
     def _computes(self) -> None:
         computes = self.documents.of("ComputeResource", "ClusterComputeResource")
-        roots = set()
         for item, datacenter, parent in self._placed(computes, "host_folder"):
             pool = item.reference("resourcePool") or f"resgroup-{item.moref}"
             cluster = item.kind == "ClusterComputeResource"
-            roots.add(pool)
             self.world.computes[item.moref] = Compute(
                 item.moref, item.text("name"), datacenter.moref, parent, cluster, pool
             )
-        nested = sum(1 for item in self.documents.of("ResourcePool") if item.moref not in roots)
+        holders = {item.moref for item in self.documents.of("ResourcePool", "VirtualApp")}
+        nested = sum(1 for item in self.documents.of("ResourcePool") if item.reference("parent") in holders)
         if nested:
             self.documents.leave("ResourcePool below the root pool, its VMs are in the root pool", nested)
         apps = {item.moref for item in self.documents.of("VirtualApp")}
