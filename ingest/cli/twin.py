@@ -32,6 +32,7 @@ def serve(
     seed: int = 1,
     shape: Literal["clean", "realistic"] = "realistic",
     from_vcenter: bool = False,
+    recording: Path | None = None,
     vcenter_port: int = 0,
     cloudstack_port: int = 0,
     faults: Path | None = None,
@@ -58,6 +59,8 @@ def serve(
     from_vcenter
         Fill the world from the vCenter the settings name, read over its API; the CloudStack side is made to fit, and
         only it is needed: keep pointing INGEST_VCENTER_* at the real one.
+    recording
+        Directory that govc object.save wrote: serve the vCenter it was recorded from, with a CloudStack made to fit.
     vcenter_port
         Port of the vCenter; 0 chooses a free one.
     cloudstack_port
@@ -85,14 +88,18 @@ def serve(
     from ingest.twin.worldfile import save_world as write_world
     from ingest.twin.worlds.shape import CLEAN, REALISTIC
 
-    if sum((world is not None, vms is not None, from_vcenter)) > 1:
-        raise UsageError("--world, --vms and --from-vcenter exclude each other", cure="ingest twin serve --help")
+    if sum((world is not None, vms is not None, from_vcenter, recording is not None)) > 1:
+        raise UsageError(
+            "--world, --vms, --from-vcenter and --recording exclude each other", cure="ingest twin serve --help"
+        )
     if not is_loopback(listen):
         _warn_of_remote(listen, allow_remote)
     if save_world is not None and not save_world.absolute().parent.is_dir():
         raise UsageError("its folder does not exist", place=str(save_world), cure="make the folder first")
     script = read_script(faults) if faults else None
-    if from_vcenter:
+    if recording is not None:
+        made = _world_of_recording(recording, seed)
+    elif from_vcenter:
         made = _world_of_vcenter(seed)
     elif vms:
         made = generate(vms, seed=seed, shape=CLEAN if shape == "clean" else REALISTIC)
@@ -136,8 +143,15 @@ def _warn_of_remote(listen: str, allowed: bool) -> None:
     )
 
 
-for _command in (twin_control.journal, twin_control.fault, twin_control.calm, twin_control.clock):
-    app.command(_command)
+def _world_of_recording(directory: Path, seed: int) -> World:
+    from ingest.twin.recorded import add_cloudstack, read_recording
+
+    left_out: list[str] = []
+    world = read_recording(directory, left_out)
+    add_cloudstack(world, seed=seed)
+    for line in left_out:
+        talk.print(f"left out: {line}", markup=False, highlight=False)
+    return world
 
 
 def _world_of_vcenter(seed: int) -> World:
@@ -158,3 +172,7 @@ app.command(
     "password of its own. It does hold names, addresses and notes of VMs, unless --scrub. Exit codes: 0 all recorded, "
     "4 recorded without some lists or properties this account may not read (they are named), 2 and 6 nothing recorded.",
 )
+
+
+for _command in (twin_control.journal, twin_control.fault, twin_control.calm, twin_control.clock):
+    app.command(_command)

@@ -8,6 +8,7 @@ vSphere (VLAN 4095, `%2f`); what CloudStack makes of them is the CloudStack serv
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,8 @@ from ingest.twin.cloud import Cloud
 Backing = Literal["standard", "dvs", "opaque", "legacy", "none"]
 DiskBacking = Literal["flat", "rdm", "seflat", "sparse", "raw"]
 Controller = Literal["lsilogic", "lsisas1068", "buslogic", "pvscsi", "ide", "sata", "nvme"]
+# How far the guest of a VM that was switched on or off here is: not started, tools without addresses, all up.
+GuestStage = Literal["down", "tools", ""]
 
 
 @dataclass(slots=True)
@@ -265,12 +268,36 @@ class VM:
     disabled_methods: list[str] = field(default_factory=list)
     nics: list[Nic] = field(default_factory=list)
     disks: list[Disk] = field(default_factory=list)
+    vmx_path: str = ""  # [datastore] folder/file.vmx; '' for the usual place, see `ingest.twin.files`
+    extra_config: dict[str, str] = field(default_factory=dict)
+    uuid_location: str = ""  # where the UUID in the .vmx was made, '' for here: see `ingest.twin.registration`
+    guest_stage: GuestStage = ""
     revision: int = 0
 
 
 @dataclass(slots=True)
+class StoredVM:
+    """A VM on disk only: `vm` is what its files say, without managed object id, host, folder and pool.
+
+    `datastore` (moref) holds the .vmx, whose path `vm.vmx_path` is set.
+    """
+
+    datastore: str
+    vm: VM
+
+    @property
+    def key(self) -> str:
+        """Its key in `World.unregistered`."""
+        return f"{self.datastore} {self.vm.vmx_path}"
+
+
+@dataclass(slots=True)
 class World:
-    """The whole truth. Dictionaries are keyed by managed object id and keep insertion order."""
+    """The whole truth. Dictionaries are keyed by managed object id and keep insertion order.
+
+    `unregistered` are VMs on disk that vCenter does not know, by datastore and path of the .vmx. `last_moref` is the
+    last number given to a new object while the world was served, 0 for none.
+    """
 
     name: str = "demo"
     seed: int = 0
@@ -289,8 +316,11 @@ class World:
     networks: dict[str, Network] = field(default_factory=dict)
     datastores: dict[str, Datastore] = field(default_factory=dict)
     vms: dict[str, VM] = field(default_factory=dict)
+    unregistered: dict[str, StoredVM] = field(default_factory=dict)
+    last_moref: int = 0
     cloud: Cloud = field(default_factory=Cloud)
     clock: Clock = field(default_factory=Clock, repr=False, compare=False)
+    power_watchers: list[Callable[[VM], None]] = field(default_factory=list, repr=False, compare=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -307,6 +337,32 @@ class World:
             return "disconnected"
         return vm.connection_state
 
+    def switch(self, vm: VM, state: PowerState) -> None:
+        """Change a VM's power state and let its guest follow; call with the lock held."""
+        vm.power_state = state
+        # Without a vCenter to let it boot, a guest is there at once.
+        vm.guest_stage = "" if state == "poweredOn" else "down"
+        for tell in self.power_watchers:
+            tell(vm)
+        self.touch(vm)
+
     def touch(self, vm: VM) -> None:
         """Mark a VM as changed; call with the lock held."""
         vm.revision += 1
+
+    def new_moref(self, prefix: str) -> str:
+        """A managed object id that no object has or, in this world, ever had; call with the lock held."""
+        if not self.last_moref:
+            kinds = (self.datacenters, self.folders, self.computes, self.vapps, self.hosts, self.switches,
+                     self.networks, self.datastores, self.resource_pools, self.vms)  # fmt: skip
+            self.last_moref = max((_number(moref) for kind in kinds for moref in kind), default=0)
+        while True:
+            self.last_moref += 1
+            made = f"{prefix}{self.last_moref}"
+            if made not in self.vms and made not in self.folders:
+                return made
+
+
+def _number(moref: str) -> int:
+    digits = moref[len(moref.rstrip("0123456789")) :]
+    return int(digits) if 0 < len(digits) < 10 else 0

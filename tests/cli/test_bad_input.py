@@ -141,6 +141,8 @@ def test_unknown_cluster_and_datacenter(ingest: Ingest, site: Twin) -> None:
 def test_unknown_world_file(ingest: Ingest) -> None:
     ingest("twin", "serve", "--world", "nowhere.yaml").refused(2, "nowhere.yaml")
     ingest("twin", "serve", "--world", "nowhere.yaml", "--vms", "3").refused(2, "exclude each other")
+    ingest("twin", "serve", "--recording", "nowhere", "--vms", "3").refused(2, "exclude each other")
+    ingest("twin", "serve", "--recording", "nowhere").refused(2, "nowhere", "not a directory", "govc object.save")
 
 
 def test_empty_cluster(ingest: Ingest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

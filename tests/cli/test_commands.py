@@ -17,6 +17,8 @@ import pytest
 from ingest.cli.local_server import PrefectServer
 from ingest.plan.causes import CAUSES
 from ingest.plan.checks import CHECKS
+from ingest.twin.generator import generate
+from ingest.twin.recording import write_recording
 from ingest.twin.serving import Twin
 from tests.cli.conftest import Ingest
 
@@ -176,6 +178,30 @@ def test_doctor_misses_an_api_the_role_lacks(ingest: Ingest, site: Twin) -> None
     assert verdicts["API importUnmanagedInstance"] == "fail"
     assert verdicts["API unmanageVirtualMachine"] == "warn"
     assert verdicts["API listUnmanagedInstances"] == "ok"
+
+
+def test_twin_serve_takes_a_recording(tmp_path: Path) -> None:
+    write_recording(generate(5, seed=1), tmp_path / "recording")
+    secret = tmp_path / "recording" / "9000-LicenseManager-secret.xml"
+    secret.write_text('<ObjectContent><obj type="LicenseManager">secret</obj></ObjectContent>')
+    process = subprocess.Popen(
+        [*INGEST, "twin", "serve", "--recording", "recording"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        printed = [process.stdout.readline() for _ in range(9)]
+        assert all(line.startswith("export INGEST_") for line in printed)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert err.splitlines()[0] == "left out: 1 LicenseManager: the twin has none"
+    assert "twin of 5 VMs is up" in err
+    assert "secret" not in err
 
 
 def test_twin_serve_prints_a_working_set_of_variables(tmp_path: Path) -> None:

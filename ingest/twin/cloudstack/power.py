@@ -80,9 +80,9 @@ def _start(service: Service, instance: Instance, places: dict[str, str], is_admi
                 raise RuntimeFailure(f"Unable to start a VM [{instance.id}] due to concurrent operation")
             apply_networks(world, instance, vm)
             apply_offering(world.cloud, instance, vm)
-            vm.host, vm.power_state = host.moref, "poweredOn"
+            vm.host = host.moref
             vm.custom_fields["cloud.vm.internal.name"] = instance.instancename
-            world.touch(vm)
+            world.switch(vm, "poweredOn")
             instance.state, instance.hostid, instance.lasthostid = "Running", host.id, host.id
             job.event("Completed")
             return {"virtualmachine": rendered_instance(world.cloud, instance, for_admin=is_admin)}
@@ -180,8 +180,7 @@ def _stop(service: Service, instance: Instance, forced: bool, is_admin: bool, jo
             job.check()
             vm = world.vms.get(instance.moref)
             if vm is not None and vm.power_state != "poweredOff":
-                vm.power_state = "poweredOff"
-                world.touch(vm)
+                world.switch(vm, "poweredOff")
             instance.state = "Stopped"
             instance.lasthostid, instance.hostid = instance.hostid or instance.lasthostid, ""
             job.event("Completed")

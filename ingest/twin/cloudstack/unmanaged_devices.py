@@ -120,8 +120,12 @@ def _nic(world: World, vm: VM, nic: Nic) -> UnmanagedNic:
         vlan=vlan,
         pvlan=pvlan,
         pvlan_type=pvlan_type,
-        ip_addresses=tuple(ip for ip in nic.ips if _is_ipv4(ip)) if vm.tools_status == "toolsOk" else (),
+        ip_addresses=tuple(ip for ip in nic.ips if _is_ipv4(ip)) if _reports(vm) else (),
     )
+
+
+def _reports(vm: VM) -> bool:
+    return vm.tools_status == "toolsOk" and not vm.guest_stage
 
 
 def _standard(world: World, vm: VM, nic: Nic) -> tuple[str, int]:

@@ -206,8 +206,7 @@ _STATES = {"poweredOn": "Running", "poweredOff": "Stopped"}
 
 def _vm_power(fault: kinds.VmPower, scene: Scene) -> None:
     for vm in scene.vms(fault.vm):
-        vm.power_state = fault.to
-        scene.world.touch(vm)
+        scene.world.switch(vm, fault.to)
         for instance in scene.world.cloud.instances.values():
             # The management server follows the power reports of the hosts.
             if instance.moref == vm.moref and not instance.removed:

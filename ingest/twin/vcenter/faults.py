@@ -101,3 +101,44 @@ def invalid_state() -> VimFault:
 def invalid_collector_version() -> VimFault:
     """The version handed in was not made by this collector."""
     return VimFault("InvalidCollectorVersion", "The collector version is not valid.")
+
+
+def duplicate_name(name: str, other: Ref) -> VimFault:
+    """Something of that name is in the folder already."""
+    return VimFault("DuplicateName", f"The name '{name}' already exists.", name=name, object=other)
+
+
+def invalid_name(name: str, entity: Ref | None = None) -> VimFault:
+    """No name for an entity: empty, or longer than 80 characters."""
+    return VimFault("InvalidName", f"The name '{name}' is invalid.", name=name, entity=entity)
+
+
+def invalid_datastore_path(path: str) -> VimFault:
+    """Not of the form `[datastore] path`, or there is no such datastore here."""
+    return VimFault("InvalidDatastorePath", f"Invalid datastore path '{path}'.", datastorePath=path)
+
+
+def file_not_found(path: str) -> VimFault:
+    """The datastore has no such file or folder."""
+    return VimFault("FileNotFound", f"File {path} was not found", file=path)
+
+
+def already_exists(name: str) -> VimFault:
+    """The VM is in the inventory."""
+    return VimFault("AlreadyExists", f"The specified key, name, or identifier '{name}' already exists.", name=name)
+
+
+def host_not_connected() -> VimFault:
+    """vCenter cannot talk to the host."""
+    text = "Unable to communicate with the remote host, since it is disconnected."
+    return VimFault("HostNotConnected", text)
+
+
+def invalid_folder(target: Ref) -> VimFault:
+    """A folder cannot be moved into itself or what is below it."""
+    return VimFault("InvalidFolder", "The folder is not valid for this operation.", target=target)
+
+
+def concurrent_access() -> VimFault:
+    """Somebody else changed it first."""
+    return VimFault("ConcurrentAccess", "The operation failed because the object was changed by someone else.")

@@ -51,12 +51,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method as declared: the managed class it belongs to, its parameters in order, its result (None: void)."""
+    """A method as declared: the managed class it belongs to, its parameters in order, its result (None: void).
+
+    `description_id` is how tasks of this method call themselves: `VirtualMachine.powerOff`.
+    """
 
     name: str
     owner: str
     parameters: tuple[Slot, ...]
     result: Slot | None
+    description_id: str
 
 
 class UnknownType(KeyError):
@@ -127,7 +131,8 @@ def method(name: str) -> Method | None:
         )
         declared = info.result
         result = None if declared is type(None) else _slot("returnval", declared, True, info.version)
-        return Method(name, wsdl_name(info.type), parameters, result)
+        description_id = f"{info.type.__name__.removeprefix('vim.')}.{info.name[0].lower()}{info.name[1:]}"
+        return Method(name, wsdl_name(info.type), parameters, result, description_id)
 
 
 def is_managed(kind: str) -> bool:

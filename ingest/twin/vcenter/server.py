@@ -87,6 +87,7 @@ class VCenterServer:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="twin-vcenter", daemon=True
         )
         self._thread.start()
+        self._service.boots.resume()
 
     def stop(self) -> None:
         """Stop listening, cut the connections, end what was still to happen. May be called twice."""

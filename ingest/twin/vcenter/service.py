@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.twin.faults.fate import Troubles
+from ingest.twin.vcenter.boots import Boots
 from ingest.twin.vcenter.cache import FragmentCache
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.disturbances import Disturbances
@@ -60,6 +61,7 @@ class Service:
         self.sessions = Sessions(settings, world.clock)
         self.timeline = Timeline(world.clock)
         self.tasks = Tasks(world, self.timeline)
+        self.boots = Boots(world, self.timeline, settings)
         self.cache = FragmentCache(settings.cache_bytes)
         self.disturbances = Disturbances()
         self.stopping = threading.Event()
@@ -71,6 +73,7 @@ class Service:
         """End waiting calls and everything that was to happen later."""
         self.stopping.set()
         self.timeline.stop()
+        self.boots.stop()
 
     def answer(self, body: bytes, secret: str, address: str, agent: str) -> Answer:
         """Answer one request. `secret` is the session cookie's value, '' without one."""

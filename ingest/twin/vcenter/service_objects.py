@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ingest.twin.vcenter.browser import QUERY_TYPES
 from ingest.twin.vcenter.properties.entity import Builders
+from ingest.twin.vcenter.properties.storage import BROWSER_PREFIX
 from ingest.twin.vcenter.scene import ROOT_FOLDER
 from ingest.twin.vcenter.sessions import ContainerView
 from ingest.twin.vcenter.values import Data, Ref, Value
@@ -74,7 +76,7 @@ def settings_options(world: World) -> list[Value]:
 
 def service_builders(reader: Reader, ref: Ref) -> tuple[Ref, Builders, Any] | None:
     """(reference, properties, object) of an object outside the inventory; None when there is none."""
-    found = _manager(reader, ref) or _task(reader, ref) or _session_object(reader, ref)
+    found = _manager(reader, ref) or _task(reader, ref) or _browser(reader, ref) or _session_object(reader, ref)
     if found is None or ref.kind not in (found[0].kind, *_BASES.get(found[0].kind, ())):
         return None
     return found
@@ -124,6 +126,17 @@ def _task(reader: Reader, ref: Ref) -> tuple[Ref, Builders, Any] | None:
     if task is None:
         return None
     return task.ref, {"info": lambda _scene, item: item.info()}, task
+
+
+def _browser(reader: Reader, ref: Ref) -> tuple[Ref, Builders, Any] | None:
+    datastore = ref.moref.removeprefix(BROWSER_PREFIX)
+    if datastore == ref.moref or datastore not in reader.service.world.datastores:
+        return None
+    builders: Builders = {
+        "datastore": lambda _scene, _item: [Ref("Datastore", datastore)],
+        "supportedType": lambda _scene, _item: [Data(kind) for kind in QUERY_TYPES],
+    }
+    return Ref("HostDatastoreBrowser", ref.moref), builders, ref
 
 
 def _session_object(reader: Reader, ref: Ref) -> tuple[Ref, Builders, Any] | None:

@@ -1,4 +1,4 @@
-"""Tasks: power operations that take their time, and those told to fail, hang or ask."""
+"""Tasks: operations that take their time, and those told to fail, hang or ask."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ingest.twin.vcenter.faults import VimFault, object_gone, task_in_progress
+from ingest.twin.vcenter.schema import method as declaration
 from ingest.twin.vcenter.timeline import Timeline
 from ingest.twin.vcenter.values import Data, Fault, Ref, Value
 from ingest.twin.world import VM, World
@@ -18,6 +19,10 @@ from ingest.twin.world import VM, World
 Outcome: TypeAlias = Literal["fail", "hang", "question"]
 _KEPT = 1000
 QUESTION = "The virtual machine might have been moved or copied. Did you move it or copy it?"
+
+
+class Question(Exception):
+    """A task's work cannot go on before somebody has answered this text; it is then done again from the start."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,8 @@ class Task:
     ended_at: datetime | None = None
     error: Fault | None = None
     asking: bool = False
+    entity: Ref | None = None
+    result: Value = None
 
     @property
     def ref(self) -> Ref:
@@ -51,12 +58,13 @@ class Task:
             task=self.ref,
             name=self.method,
             descriptionId=self.description_id,
-            entity=Ref("VirtualMachine", self.vm),
+            entity=self.entity or Ref("VirtualMachine", self.vm),
             entityName=self.entity_name,
             state=self.state,
             cancelled=False,
             cancelable=False,
             error=self.error,
+            result=self.result,
             progress=self.progress,
             reason=Data("TaskReasonUser", userName=self.user),
             queueTime=self.started_at,
@@ -104,8 +112,7 @@ class Tasks:
             if busy is not None:
                 raise task_in_progress(busy.ref)
             moref = f"task-{next(self._numbers)}"
-            verb = method.removesuffix("_Task").removesuffix("VM")
-            description_id = f"VirtualMachine.{verb[0].lower()}{verb[1:]}"
+            description_id = _description_id(method)
             now = self._world.clock.moment()
             task = Task(moref, method, description_id, vm.moref, vm.name, user, now, lambda: self._finish(task, work))
             self._tasks[moref] = task
@@ -122,23 +129,57 @@ class Tasks:
             self._timeline.later(duration_s, task.finish)
         return task.ref
 
-    def answer(self, vm: VM) -> None:
-        """The question on a VM is answered: its waiting task goes on. Call with the world's lock held."""
+    def begin(
+        self, entity: Ref, entity_name: str, method: str, user: str, duration_s: float, work: Callable[[], Value]
+    ) -> Ref:
+        """Begin a task on anything else, which does `work` after `duration_s` and has what it returns as its result.
+
+        `work` runs with the world's lock held and may raise VimFault.
+        """
+        with self._lock:
+            moref = f"task-{next(self._numbers)}"
+            now = self._world.clock.moment()
+            task = Task(moref, method, _description_id(method), "", entity_name, user, now, lambda: None, entity=entity)
+            self._tasks[moref] = task
+            self._order.append(moref)
+            if len(self._order) > _KEPT:
+                self._tasks.pop(self._order.popleft(), None)
+        self._world.cloud.journal.record("vcenter-task", task=moref, method=method, vm=entity_name, moref=entity.moref)
+
+        def finish() -> None:
+            with self._world.lock:
+                try:
+                    task.result = work()
+                except VimFault as fault:
+                    self._end(task, fault.value)
+                else:
+                    self._end(task, None)
+
+        task.finish = finish
+        self._timeline.later(duration_s, finish)
+        return task.ref
+
+    def answer(self, vm: VM, *, cancel: bool = False) -> None:
+        """The question on a VM is answered: its waiting task goes on, or ends. Call with the world's lock held."""
         vm.question = ""
         self._world.touch(vm)
         task = self.running_on(vm.moref)
         if task is not None and task.asking:
             task.asking = False
-            task.finish()
+            if cancel:
+                self._end(task, VimFault("RequestCanceled", "The operation was canceled by the user.").value)
+            else:
+                task.finish()
 
-    def _ask(self, task: Task) -> None:
+    def _ask(self, task: Task, text: str = QUESTION) -> None:
         with self._world.lock:
             vm = self._world.vms.get(task.vm)
             if vm is not None:
-                vm.question = QUESTION
+                vm.question = text
                 self._world.touch(vm)
                 task.asking = True
                 self._world.cloud.journal.record("vcenter-question", task=task.moref, vm=task.entity_name)
+                task.progress = 95  # a change of the task, which lets those who wait for it look for a question
 
     def _finish(self, task: Task, work: Callable[[VM], None]) -> None:
         with self._world.lock:
@@ -148,6 +189,8 @@ class Tasks:
                 return
             try:
                 work(vm)
+            except Question as question:
+                self._ask(task, str(question))
             except VimFault as fault:
                 self._end(task, fault.value)
             else:
@@ -168,6 +211,11 @@ class Tasks:
                 state=task.state,
                 fault=error.kind if error else "",
             )
+
+
+def _description_id(method_name: str) -> str:
+    declared = declaration(method_name)
+    return declared.description_id if declared else method_name
 
 
 def _broken() -> Fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ingest.errors import RulesError
 from ingest.model.inventory import Vlan
 from ingest.twin.generator import Draft
+from ingest.twin.registration import unregister, unregister_site
 from ingest.twin.world import VM, Datastore, HostPortGroup, Network, World
 from ingest.twin.worlds.description import (
     ChangeEntry,
@@ -54,6 +55,7 @@ class _Described:
             raise self.wrong(str(error), ("generate", "rates"), "lower the rates") from None
         self.draft = Draft(generate.vms, seed=generate.seed, shape=shape)
         self.world = self.draft.world
+        self.unregistered: list[VM] = []
         self.without_network = set(description.cloud.without_networks)
 
     def wrong(self, message: str, path: Path, cure: str) -> RulesError:
@@ -83,7 +85,25 @@ class _Described:
         for key, value in tweaks.items():
             setattr(world.cloud, key, value)
         world.cloud.configuration.update(description.cloud.configuration)
+        self._unregister()
         return world
+
+    def _unregister(self) -> None:
+        """Last, so that CloudStack's side fits these VMs as well: they are there to be registered and imported."""
+        stores = list(self.world.datastores.values())
+        names = [store.name for store in stores]
+        chosen: set[str] = set()
+        for index, name in enumerate(self.description.replicated):
+            if name == "*":
+                chosen.update(store.moref for store in stores)
+            else:
+                self.pick("datastore", name, names, ("replicated", index))
+                chosen.update(store.moref for store in stores if store.name == name)
+        for vm in self.unregistered:
+            if vm.power_state != "suspended":
+                vm.power_state = "poweredOff"
+            unregister(self.world, vm)
+        unregister_site(self.world, chosen)
 
     def _host(self, entry: HostEntry, path: Path) -> None:
         hosts = list(self.world.hosts.values())
@@ -213,6 +233,8 @@ class _Described:
             except (ValueError, IndexError) as error:
                 reason = str(error) if isinstance(error, ValueError) else "the VM lacks the device it changes"
                 raise self.wrong(f"{name}: {reason}", (*path, "oddities", index), "leave it out") from None
+        if not entry.registered:
+            self.unregistered.append(vm)
         for nic_entry, card in zip(entry.nics or (), vm.nics, strict=False):
             card.ips = card.ips if nic_entry.ips is None else nic_entry.ips
 

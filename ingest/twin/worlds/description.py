@@ -154,6 +154,7 @@ class VmChanges(Section):
     custom_fields: dict[str, str] | None = None
     disks: tuple[DiskEntry, ...] | None = Field(default=None, max_length=60)
     nics: tuple[NicEntry, ...] | None = Field(default=None, max_length=10)
+    registered: bool = True  # false: its files are in a datastore, and vCenter does not know it
     oddities: tuple[str, ...] = ()
 
     @field_validator("oddities")
@@ -182,7 +183,7 @@ class ChangeEntry(VmChanges):
 
 
 class Description(Section):
-    """The whole short form."""
+    """The whole short form. `replicated`: datastores ("*": all) whose VMs are copies that nobody has registered."""
 
     version: Literal[1]
     kind: Literal["description"] = "description"
@@ -194,6 +195,7 @@ class Description(Section):
     vms: tuple[VmEntry, ...] = Field(default=(), max_length=10_000)
     change: tuple[ChangeEntry, ...] = Field(default=(), max_length=10_000)
     hosts: tuple[HostEntry, ...] = Field(default=(), max_length=10_000)
+    replicated: tuple[Name, ...] = Field(default=(), max_length=10_000)
 
 
 _PVLAN = re.compile(rf"pvlan (\d+)/(\d+) ({'|'.join(get_args(PvlanType))})")

@@ -87,6 +87,7 @@ def dangling(world: World) -> Iterator[tuple[Path, str]]:
     kinds = {source for source, _, _ in VSPHERE}
     for kind in sorted(kinds):
         yield from _keys(getattr(world, kind), "moref", (kind,))
+    yield from _keys(world.unregistered, "key", ("unregistered",))
     for kind in sorted({source for source, _, _ in CLOUD} | {"zones", "os_types", "network_offerings"}):
         yield from _keys(getattr(world.cloud, kind), "id", ("cloud", kind))
 
@@ -122,6 +123,14 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
             yield from _one(nic.switch, world.switches, "switches", (*here, "nics", index, "switch"))
         for index, disk in enumerate(vm.disks):
             yield from _one(disk.datastore, world.datastores, "datastores", (*here, "disks", index, "datastore"))
+    for key, stored in world.unregistered.items():
+        yield from _one(stored.datastore, world.datastores, "datastores", ("unregistered", key, "datastore"))
+        for index, nic in enumerate(stored.vm.nics):
+            place: Path = ("unregistered", key, "vm", "nics", index, "network")
+            yield from _one(nic.network, world.networks, "networks", place)
+        for index, disk in enumerate(stored.vm.disks):
+            place = ("unregistered", key, "vm", "disks", index, "datastore")
+            yield from _one(disk.datastore, world.datastores, "datastores", place)
     cloud = world.cloud
     for key, cluster in cloud.clusters.items():
         yield from _one(cluster.compute, world.computes, "computes", ("cloud", "clusters", key, "compute"))
@@ -145,7 +154,7 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
             yield from _one(accountid, cloud.accounts, "accounts", path)
     for key, instance in cloud.instances.items():
         for index, card in enumerate(instance.nics):
-            place: Path = ("cloud", "instances", key, "nics", index, "networkid")
+            place = ("cloud", "instances", key, "nics", index, "networkid")
             yield from _one(card.networkid, cloud.networks, "networks", place)
 
 

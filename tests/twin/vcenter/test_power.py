@@ -124,6 +124,67 @@ def test_a_deaf_guest_accepts_and_goes_on(world: World, certificate: TwinCertifi
     assert world.vms["vm-106"].power_state == "poweredOff"
 
 
+def test_tools_start_with_the_guest_and_addresses_appear_after_them(world: World, certificate: TwinCertificate) -> None:
+    world.vms["vm-101"].tools_status = "toolsNotRunning"
+    world.vms["vm-101"].nics[0].ips = ()
+    settings = VCenterSettings(task_s=0, guest_boot_s=600, guest_address_s=600)
+    world.clock.run_at(6000)  # so a boot takes a tenth of a second
+    with VCenterServer(world, settings=settings, certificate=certificate) as server:
+        instance = connect(server)
+        vm = machine(instance, 101)
+        WaitForTask(vm.PowerOn())
+        seen = []
+        deadline = time.monotonic() + 5
+        while not seen or not seen[-1][1]:
+            guest = vm.guest
+            seen.append((guest.toolsRunningStatus, bool(guest.net and guest.net[0].ipAddress)))
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert list(dict.fromkeys(seen)) == [
+            ("guestToolsNotRunning", False), ("guestToolsRunning", False), ("guestToolsRunning", True)
+        ]  # fmt: skip
+        guest = vm.guest
+        assert (guest.toolsStatus, guest.hostName, guest.ipAddress) == ("toolsOk", "vm101", "10.0.0.11")
+        instance._stub.DropConnections()
+
+
+@pytest.mark.parametrize("method", ["ResetVM_Task", "RebootGuest"])
+def test_a_guest_that_starts_again_is_gone_for_a_while(world: World, certificate: TwinCertificate, method: str) -> None:
+    settings = VCenterSettings(task_s=0, guest_shutdown_s=0, guest_boot_s=3600)
+    with VCenterServer(world, settings=settings, certificate=certificate) as server:
+        instance = connect(server)
+        getattr(machine(instance, 105), method)()
+        assert machine(instance, 105).guest.toolsRunningStatus == "guestToolsNotRunning"
+        assert machine(instance, 105).runtime.powerState == "poweredOn"
+        with pytest.raises(vim.fault.ToolsUnavailable):
+            machine(instance, 105).StandbyGuest()
+        instance._stub.DropConnections()
+    assert world.vms["vm-105"].guest_stage == "down"
+    quick = VCenterSettings(guest_boot_s=0, guest_address_s=0)
+    with VCenterServer(world, settings=quick, certificate=certificate):
+        assert world.vms["vm-105"].guest_stage == ""  # a server that starts goes on with it
+
+
+def test_a_guest_stands_by(world: World, certificate: TwinCertificate) -> None:
+    with VCenterServer(world, settings=VCenterSettings(guest_shutdown_s=0), certificate=certificate) as server:
+        instance = connect(server)
+        machine(instance, 105).StandbyGuest()
+        assert machine(instance, 105).runtime.powerState == "suspended"
+        WaitForTask(machine(instance, 105).PowerOn())
+        assert machine(instance, 105).runtime.powerState == "poweredOn"
+        instance._stub.DropConnections()
+
+
+@pytest.mark.parametrize(
+    ("host", "fault"),
+    [("host-32", vim.fault.InvalidState), ("host-33", vmodl.fault.InvalidArgument)],
+)
+def test_a_start_on_a_host_that_cannot_take_it(si: Any, world: World, host: str, fault: type[Exception]) -> None:
+    with pytest.raises(fault):
+        WaitForTask(machine(si, 101).PowerOn(vim.HostSystem(host, si._stub)))
+    assert (world.vms["vm-101"].power_state, world.vms["vm-101"].host) == ("poweredOff", "host-31")
+
+
 def watched(si: Any, vm: Any, paths: list[str]) -> tuple[Any, Any]:
     collector = si.content.propertyCollector.CreatePropertyCollector()
     spec = query.FilterSpec(

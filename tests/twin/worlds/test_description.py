@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.errors import RulesError
 from ingest.model.inventory import Vlan
 from ingest.twin.generator import generate
 from ingest.twin.world import VM, World
@@ -189,3 +190,28 @@ def test_a_vlan_is_read_as_the_sheet_writes_it(vlan: Vlan) -> None:
 def test_what_is_no_vlan_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no VLAN"):
         parse_vlan(text)
+
+
+def test_vms_can_lie_in_a_datastore_unregistered(tmp_path: Path) -> None:
+    text = "generate: {vms: 20, seed: 3}\nvms: [{name: lost, registered: false}, {name: kept}]\n"
+    world = described(tmp_path, text)
+    (stored,) = world.unregistered.values()
+    assert (stored.vm.name, stored.vm.moref, stored.vm.power_state) == ("lost", "", "poweredOff")
+    assert stored.vm.vmx_path == stored.vm.disks[0].file_name.replace(".vmdk", ".vmx")
+    assert named(world, "kept").power_state == "poweredOn"
+    assert list(dangling(world)) == []
+
+
+def test_a_replicated_datastore_has_no_registered_vm(tmp_path: Path) -> None:
+    before = described(tmp_path, "generate: {vms: 20, seed: 3}\n")
+    store = next(iter(before.datastores.values()))
+    world = described(tmp_path, f"generate: {{vms: 20, seed: 3}}\nreplicated: [{store.name}]\n")
+    assert 0 < len(world.unregistered) < 20
+    assert len(world.vms) + len(world.unregistered) == 20
+    assert {stored.datastore for stored in world.unregistered.values()} == {store.moref}
+    assert not [vm for vm in world.vms.values() if vm.disks[0].datastore == store.moref]
+    everything = described(tmp_path, 'generate: {vms: 20, seed: 3, shape: realistic}\nreplicated: ["*"]\n')
+    assert (len(everything.vms), len(everything.unregistered)) == (0, 20)
+    assert everything.cloud == described(tmp_path, "generate: {vms: 20, seed: 3, shape: realistic}\n").cloud
+    with pytest.raises(RulesError, match="no datastore is called nowhere"):
+        described(tmp_path, "replicated: [nowhere]\n")

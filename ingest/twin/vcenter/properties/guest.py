@@ -19,7 +19,7 @@ _VERSION_STATUS = {
 
 def tools_running(vm: VM) -> bool:
     """True when the guest can be asked to do something."""
-    return vm.power_state == "poweredOn" and vm.tools_status in _RUNNING
+    return vm.power_state == "poweredOn" and vm.tools_status in _RUNNING and vm.guest_stage != "down"
 
 
 def tools_status(vm: VM) -> str | None:
@@ -42,7 +42,7 @@ def _tools(vm: VM) -> dict[str, Value]:
 def _reported(vm: VM) -> dict[str, Value]:
     if not tools_running(vm):
         return {}
-    addresses = [address for nic in vm.nics for address in nic.ips]
+    addresses = [address for nic in vm.nics for address in nic.ips if not vm.guest_stage]
     return {
         "guestId": vm.guest_id,
         "guestFullName": vm.guest_full_name,
@@ -60,7 +60,7 @@ def guest(scene: Scene, vm: VM) -> Value:
         toolsVersion="12352" if vm.tools_status != "toolsNotInstalled" else "0",
         **_reported(vm),
         guestFamily=_family(vm) if running else None,
-        net=lambda: [_nic(scene, nic) for nic in vm.nics] if running else [],
+        net=lambda: [_nic(scene, nic, () if vm.guest_stage else nic.ips) for nic in vm.nics] if running else [],
         guestState="running" if running else "notRunning",
         appHeartbeatStatus="appStatusGray",
         guestKernelCrashed=False,
@@ -79,17 +79,17 @@ def _family(vm: VM) -> str:
     return "windowsGuest" if vm.guest_id.startswith("win") else "linuxGuest"
 
 
-def _nic(scene: Scene, nic: Nic) -> Data:
+def _nic(scene: Scene, nic: Nic, ips: tuple[str, ...]) -> Data:
     network = scene.world.networks.get(nic.network)
     addresses = [
         Data("NetIpConfigInfoIpAddress", ipAddress=text, prefixLength=24 if ip_address(text).version == 4 else 64,
              state="preferred")
-        for text in nic.ips
+        for text in ips
     ]  # fmt: skip
     return Data(
         "GuestNicInfo",
         network=network.name if network else None,
-        ipAddress=list(nic.ips),
+        ipAddress=list(ips),
         macAddress=nic.mac,
         connected=nic.connected,
         deviceConfigId=nic.key,

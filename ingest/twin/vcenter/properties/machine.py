@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ingest.twin.files import vmx_path
 from ingest.twin.vcenter.properties.devices import devices
 from ingest.twin.vcenter.properties.disks import key_id
 from ingest.twin.vcenter.properties.entity import CREATED, ENTITY, Builders, allocation
@@ -16,6 +17,8 @@ from ingest.twin.vcenter.values import Data, Ref, Value
 from ingest.twin.world import VM
 
 UNREADABLE = frozenset({"inaccessible", "orphaned", "invalid"})
+QUESTION_ID = "1"
+ANSWERS = ("Cancel", "I moved it", "I copied it")  # the choices of `msg.uuid.altered`, keyed by their position
 
 
 def _config(scene: Scene, vm: VM) -> Value:
@@ -24,7 +27,7 @@ def _config(scene: Scene, vm: VM) -> Value:
     folder, _, _ = _vmx_path(scene, vm).rpartition("/")
     return Data(
         "VirtualMachineConfigInfo",
-        changeVersion=f"2024-03-01T08:00:00.{vm.revision:06d}Z",
+        changeVersion=change_version(vm),
         modified=CREATED,
         name=vm.name,
         guestFullName=vm.guest_full_name,
@@ -67,6 +70,11 @@ def _config(scene: Scene, vm: VM) -> Value:
     )  # fmt: skip
 
 
+def change_version(vm: VM) -> str:
+    """`config.changeVersion`: another one after every change."""
+    return f"2024-03-01T08:00:00.{vm.revision:06d}Z"
+
+
 def _hardware(scene: Scene, vm: VM) -> Data:
     return Data(
         "VirtualHardware",
@@ -80,19 +88,14 @@ def _hardware(scene: Scene, vm: VM) -> Data:
 
 
 def _vmx_path(scene: Scene, vm: VM) -> str:
-    if vm.disks:
-        folder, _, _ = vm.disks[0].file_name.rpartition("/")
-        if folder:
-            return f"{folder}/{vm.name}.vmx"
-    datastores = scene.world.datastores
-    name = next(iter(datastores.values())).name if datastores else "unknown"
-    return f"[{name}] {vm.name}/{vm.name}.vmx"
+    return vmx_path(scene.world, vm)
 
 
 def _extra_config(vm: VM) -> list[Value]:
     found = {"nvram": f"{vm.name}.nvram", "svga.present": "TRUE", "vmware.tools.internalversion": "12352"}
     if vm.managed_by and vm.managed_by[0] == "com.vmware.vim.eam":
         found["HDCS.agent"] = "TRUE"  # how a vCLS VM gives itself away whatever its name is
+    found |= vm.extra_config
     return [Data("OptionValue", key=key, value=value) for key, value in found.items()]
 
 
@@ -180,10 +183,10 @@ def disabled_methods(vm: VM) -> list[str]:
 def _question(vm: VM) -> Data | None:
     if not vm.question:
         return None
-    options = [Data("ElementDescription", label=text, summary=text, key=str(key))
-               for key, text in enumerate(("Cancel", "I moved it", "I copied it"))]  # fmt: skip
+    options = [Data("ElementDescription", label=text, summary=text, key=str(key)) for key, text in enumerate(ANSWERS)]
     choice = Data("ChoiceOption", choiceInfo=options, defaultIndex=2)
-    return Data("VirtualMachineQuestionInfo", id="1", text=vm.question, choice=choice)
+    message = Data("VirtualMachineMessage", id="msg.uuid.altered", text=vm.question)
+    return Data("VirtualMachineQuestionInfo", id=QUESTION_ID, text=vm.question, choice=choice, message=[message])
 
 
 def _summary(scene: Scene, vm: VM) -> Value:

@@ -8,6 +8,7 @@ from ingest.twin.vcenter.values import Data, Ref, Value
 from ingest.twin.world import Datastore, Folder
 
 _TIB = 1 << 40
+BROWSER_PREFIX = "datastoreBrowser-"
 NAS_TYPES = frozenset({"NFS", "NFS41", "CIFS"})
 
 
@@ -93,6 +94,7 @@ def _hosts(scene: Scene, datastore: Datastore) -> Value:
 
 
 DATASTORE: Builders = ENTITY | {
+    "browser": lambda _scene, datastore: Ref("HostDatastoreBrowser", f"{BROWSER_PREFIX}{datastore.moref}"),
     "summary": _summary,
     "info": _info,
     "host": _hosts,

@@ -1,0 +1,142 @@
+"""VMs into and out of the inventory: RegisterVM_Task and UnregisterVM. Their files stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ingest.twin.files import datastore_named, split_path, vms_of_datacenter, vmx_path
+from ingest.twin.registration import register, unregister
+from ingest.twin.vcenter.call import Call
+from ingest.twin.vcenter.faults import (
+    already_exists,
+    file_not_found,
+    host_not_connected,
+    invalid_argument,
+    invalid_datastore_path,
+    invalid_power_state,
+    method_disabled,
+    not_supported,
+    object_gone,
+    task_in_progress,
+)
+from ingest.twin.vcenter.methods.places import free_name, tree_of, valid_name
+from ingest.twin.vcenter.values import Ref, Value
+from ingest.twin.world import Compute, World
+
+
+def _register(call: Call) -> Value:
+    service = call.service
+    world = service.world
+    with world.lock:
+        folder = world.folders.get(call.this.moref)
+        if folder is None:
+            raise object_gone(call.this)
+        user = call.user_session.user
+        return service.tasks.begin(
+            call.this, folder.name, call.request.method, user, service.settings.task_s, lambda: _registered(call)
+        )
+
+
+def _registered(call: Call) -> Value:
+    """The task's work: the new VM's reference. Raises VimFault."""
+    world = call.service.world
+    call.reader.refresh()
+    datacenter, kind = tree_of(world, call.this.moref)
+    if kind != "vm_folder":
+        raise not_supported("The folder does not hold virtual machines.")
+    path: str = call.argument("path")
+    template: bool = call.argument("asTemplate")
+    compute = _compute(call, datacenter, template)
+    host = _host(call, compute)
+    split = split_path(path)
+    datastore = datastore_named(world, split[0], datacenter) if split else None
+    if split is None or datastore is None or not split[1]:
+        raise invalid_datastore_path(path)
+    path = f"[{split[0]}] {split[1]}"
+    for vm in vms_of_datacenter(world, datacenter):
+        if vmx_path(world, vm) == path:
+            raise already_exists(vm.name)
+    stored = world.unregistered.get(f"{datastore.moref} {path}")
+    if stored is None:
+        raise file_not_found(path)
+    name = valid_name(call.argument("name") or stored.vm.name)
+    free_name(call.reader.scene, call.this.moref, name)
+    made = register(world, stored, name=name, folder=call.this.moref, host=host, pool=compute.resource_pool)
+    world.cloud.journal.record("registered", vm=made.name, moref=made.moref, uuid=made.instance_uuid)
+    made.template = template
+    return Ref("VirtualMachine", made.moref)
+
+
+def _compute(call: Call, datacenter: str, template: bool) -> Compute:
+    """The compute resource of the pool; a template has none and lives on the host it is given."""
+    world = call.service.world
+    pool: Ref | None = call.argument("pool")
+    host: Ref | None = call.argument("host")
+    if template:
+        if pool is not None:
+            raise invalid_argument("pool")
+        found: Any = world.hosts.get(host.moref) if host else None
+        if found is None:
+            raise invalid_argument("host")
+        compute = world.computes[found.compute]
+    else:
+        candidates = [item for item in world.computes.values() if pool and item.resource_pool == pool.moref]
+        if not candidates:
+            raise invalid_argument("pool")
+        compute = candidates[0]
+    if compute.datacenter != datacenter:
+        raise invalid_argument("host" if template else "pool")
+    return compute
+
+
+def _host(call: Call, compute: Compute) -> str:
+    """The host asked for, else the one with the fewest VMs of those that can take it."""
+    world: World = call.service.world
+    wanted: Ref | None = call.argument("host")
+    if wanted is not None:
+        host = world.hosts.get(wanted.moref)
+        if host is None or host.compute != compute.moref:
+            raise invalid_argument("host")
+        if host.connection_state != "connected":
+            raise host_not_connected()
+        return host.moref
+    able = {
+        host.moref: 0
+        for host in world.hosts.values()
+        if host.compute == compute.moref and host.connection_state == "connected" and not host.in_maintenance
+    }
+    if not able:
+        raise host_not_connected()
+    for vm in world.vms.values():
+        if vm.host in able:
+            able[vm.host] += 1
+    return min(able, key=lambda moref: able[moref])
+
+
+def _unregister(call: Call) -> Value:
+    service = call.service
+    world = service.world
+    with world.lock:
+        vm = world.vms.get(call.this.moref)
+        if vm is None:
+            raise object_gone(call.this)
+        if call.request.method in vm.disabled_methods:
+            raise method_disabled(call.request.method)
+        busy = service.tasks.running_on(vm.moref)
+        if busy is not None:
+            raise task_in_progress(busy.ref)
+        if vm.power_state == "poweredOn":
+            raise invalid_power_state("poweredOff", vm.power_state)
+        try:
+            unregister(world, vm)
+        except LookupError:  # nothing of it is on a disk this vCenter knows
+            del world.vms[call.this.moref]
+        world.cloud.journal.record("unregistered", vm=vm.name, moref=call.this.moref)
+    return None
+
+
+REGISTRATION: dict[str, Callable[[Call], Value]] = {
+    "RegisterVM_Task": _register,
+    "UnregisterVM": _unregister,
+}
