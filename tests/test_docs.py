@@ -18,6 +18,7 @@ WITH_BLOCKS = [
     "README.md",
     "docs/tutorial.md",
     "docs/how-to/own-checks.md",
+    "docs/how-to/missing-networks.md",
     "docs/how-to/faults.md",
     "docs/how-to/rules.md",
     "docs/how-to/prefect.md",

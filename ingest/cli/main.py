@@ -48,6 +48,9 @@ COMMANDS = {
     "explain": "Explain a rule of the checks, such as HOST-003: why it is there and what to do. Needs no server.",
     "why": "Say why a VM is in CloudStack's list of unmanaged instances, or is not, from both sides.\n\n"
     "Changes nothing. Exit code 0 when CloudStack lists it, 3 when it does not.",
+    "networks": "List the networks a plan misses; with --create make them from the edited list.\n\n"
+    "Shows only, until --yes. Creating twice makes nothing twice. Exit codes: 0 nothing is missing or all was made, "
+    "3 networks are missing or would be refused, 4 the server refused some.",
     "run": "Import VMs: with a plan exactly its rows. Shows only, until --yes.\n\n"
     "Without a plan a fresh one is made and followed. Exit codes: 0 every row imported, 3 rows blocked by findings, "
     "4 rows failed, 5 stopped, 6 a server went away.",

@@ -94,6 +94,21 @@ def _ip_ranges(client: CloudStackClient) -> tuple[IpRange, ...] | None:
         return None
 
 
+def read_network_facts(client: CloudStackClient) -> Catalogue:
+    """What creating networks depends on, as it is now; the rest of the catalogue is empty."""
+    return Catalogue(
+        cloudstack_version=client.capabilities().cloudstackversion,
+        configuration=client.list_configurations(CONFIGURATION_NAMES),
+        zones=_sorted(client.list_zones()),
+        networks=_sorted(client.list_networks()),
+        physical_networks=_sorted(client.list_physical_networks()),
+        network_offerings=_sorted(client.list_network_offerings()),
+        domains=_sorted(client.list_domains()),
+        accounts=_sorted(client.list_accounts()),
+        projects=_sorted(client.list_projects()),
+    )
+
+
 def select_clusters(clusters: Iterable[Cluster], wanted: Sequence[str] | None) -> list[Cluster]:
     """The clusters that `wanted` names by id, full name or last component, each once; all without `wanted`."""
     known = sorted(clusters, key=_order)

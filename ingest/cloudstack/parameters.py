@@ -61,6 +61,7 @@ def network_parameters(request: NetworkRequest) -> dict[str, Parameter]:
         "netmask": request.netmask,
         "startip": request.start_ip,
         "endip": request.end_ip,
+        "acltype": request.acl_type,
     }
     parameters: dict[str, Parameter] = {name: value for name, value in plain.items() if value}
     if request.bypass_vlan_overlap_check:

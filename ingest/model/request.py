@@ -39,7 +39,8 @@ class NetworkRequest:
     """The parameters of createNetwork. '' means "not sent".
 
     `vlan` is the VLAN id, of a private VLAN the primary one; `isolated_pvlan` the secondary id with its type
-    (isolated, community, promiscuous). Addresses are for Shared networks. `account` needs `domain_id`.
+    (isolated, community, promiscuous). Addresses are for Shared networks, whose `acl_type` is Account or Domain (the
+    server's default for an administrator). `account` needs `domain_id`.
     """
 
     name: str
@@ -57,6 +58,7 @@ class NetworkRequest:
     netmask: str = ""
     start_ip: str = ""
     end_ip: str = ""
+    acl_type: str = ""
     bypass_vlan_overlap_check: bool = False
 
 

@@ -108,7 +108,7 @@ class Lookup:
                 return Found(domain)
         named = [domain for domain in self.catalogue.domains if domain.name == text]
         if not named:
-            near = _nearest(text, (domain.path for domain in self.catalogue.domains))
+            near = nearest(text, (domain.path for domain in self.catalogue.domains))
             return Found(None, f"domain '{text}' does not exist{near}")
         return self._one("domain", text, named, self.catalogue.domains)
 
@@ -127,7 +127,7 @@ class Lookup:
                 return Owner(), f"account '{account}' needs its domain as well"
             in_domain = [a for a in self.catalogue.accounts if a.name == account and a.domainid == domain_id]
             if not in_domain:
-                near = _nearest(account, (a.name for a in self.catalogue.accounts if a.domainid == domain_id))
+                near = nearest(account, (a.name for a in self.catalogue.accounts if a.domainid == domain_id))
                 return Owner(), f"account '{account}' does not exist in domain {domain_path}{near}"
             if in_domain[0].state and in_domain[0].state.lower() != "enabled":
                 return Owner(), f"account '{account}' is {in_domain[0].state}"
@@ -194,7 +194,7 @@ class Lookup:
         if len(found) == 1:
             return Found(found[0])
         if not found:
-            near = _nearest(text, (item.name for item in all_of_them))
+            near = nearest(text, (item.name for item in all_of_them))
             return Found(None, f"{noun} '{text}' does not exist{near}")
         ids = ", ".join(sorted(item.id for item in found)[:5])
         return Found(None, f"{noun} '{text}' is ambiguous: {len(found)} have that name ({ids}); use the UUID")
@@ -205,6 +205,6 @@ def split_tags(text: str) -> set[str]:
     return {tag.strip() for tag in text.split(",") if tag.strip()}
 
 
-def _nearest(text: str, names: Iterable[str]) -> str:
+def nearest(text: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(text, sorted(set(names)), n=3)
     return f"; nearest: {', '.join(close)}" if close else ""

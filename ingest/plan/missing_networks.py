@@ -81,7 +81,22 @@ COLUMNS = (
 """Columns of networks_to_create.csv, in order."""
 
 
-def proposal(one: MissingNetwork, catalogue: Catalogue) -> dict[str, str]:
+def proposals(missing: Iterable[MissingNetwork], catalogue: Catalogue) -> list[dict[str, str]]:
+    """The rows that would create them; several owners on one wire need the check of overlaps to be bypassed."""
+    rows = []
+    planned: set[tuple[str, str]] = set()
+    for one in missing:
+        cells = _proposal(one, catalogue)
+        wire = (one.wire.zone_id, one.wire.uri)
+        if one.wire.uri and wire in planned:
+            cells["bypass_vlan_overlap_check"] = "yes"
+        if cells["create"] == "yes":
+            planned.add(wire)
+        rows.append(cells)
+    return rows
+
+
+def _proposal(one: MissingNetwork, catalogue: Catalogue) -> dict[str, str]:
     """The row that would create it; `create` is `no` where nothing can be derived or an owner is missing."""
     lookup = Lookup(catalogue)
     zone = next((zone.name for zone in catalogue.zones if zone.id == one.wire.zone_id), "")

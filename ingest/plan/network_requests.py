@@ -7,13 +7,14 @@ our own; the server's come back from the server.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ingest.model.catalogue import Catalogue, NetworkOffering
+from ingest.model.catalogue import Catalogue, Network, NetworkOffering
 from ingest.model.request import NetworkRequest
 from ingest.plan.cells import is_yes
-from ingest.plan.lookup import Lookup, _nearest
+from ingest.plan.lookup import Lookup, nearest
 from ingest.plan.sheet import Row
 
 _PVLAN_LETTERS = {"isolated": "i", "community": "c", "promiscuous": "p", "i": "i", "c": "c", "p": "p"}
@@ -43,7 +44,7 @@ def understood(row: Row, catalogue: Catalogue) -> NetworkWish:
         return no(problem, "correct account, domain or project")
     offerings = [one for one in catalogue.network_offerings if row["network_offering"] in (one.id, one.name)]
     if len(offerings) != 1:
-        near = _nearest(row["network_offering"], (one.name for one in catalogue.network_offerings))
+        near = nearest(row["network_offering"], (one.name for one in catalogue.network_offerings))
         count = "no" if not offerings else f"{len(offerings)}"
         return no(f"{count} network offerings are called '{row['network_offering']}'{near}", "name one, or its UUID")
     physical = [
@@ -78,6 +79,8 @@ def understood(row: Row, catalogue: Catalogue) -> NetworkWish:
             netmask=row["netmask"],
             start_ip=row["start_ip"],
             end_ip=row["end_ip"],
+            # Without it an administrator's Shared network is for the whole domain.
+            acl_type="Account" if offerings[0].guestiptype == "Shared" and not owner.caller else "",
             bypass_vlan_overlap_check=is_yes(row["bypass_vlan_overlap_check"]),
         ),
         uri,
@@ -191,38 +194,53 @@ def _ranges(text: str) -> list[tuple[int, int]]:
 def _overlap(
     wish: NetworkWish, request: NetworkRequest, catalogue: Catalogue, earlier: Sequence[NetworkWish]
 ) -> tuple[str, str]:
+    """A VLAN another network has. Shared networks are compared with Shared and Isolated ones only."""
     if not wish.uri or request.bypass_vlan_overlap_check:
         return "", ""
+    cure = "write yes into bypass_vlan_overlap_check if both are meant to share it"
+    kinds = {offering.id: offering.guestiptype for offering in catalogue.network_offerings}
+    shared = kinds[request.offering_id] == "Shared"
     for network in catalogue.networks:
-        if network.zoneid == request.zone_id and _overlaps(wish.uri, network.broadcasturi):
-            return (
-                f"network {network.name} of {network.account or network.project or network.domainpath} has "
-                f"{network.broadcasturi} already",
-                "write yes into bypass_vlan_overlap_check if both are meant to share it",
-            )
+        if network.zoneid == request.zone_id and _overlaps(wish.uri, shared, network.broadcasturi, network.type):
+            owner = network.account or network.project or network.domainpath
+            return f"network {network.name} of {owner} has {network.broadcasturi} already", cure
     for one in earlier:
-        if one.request and one.request.zone_id == request.zone_id and _overlaps(wish.uri, one.uri):
-            cure = "write yes into bypass_vlan_overlap_check if both are meant to share it"
+        here = one.request is not None and one.request.zone_id == request.zone_id
+        if one.request and here and _overlaps(wish.uri, shared, one.uri, kinds[one.request.offering_id]):
             return f"line {one.line} makes a network with {one.uri} before", cure
     return "", ""
 
 
-def _overlaps(uri: str, other: str) -> bool:
-    """Equal VLANs; of private VLANs the primary counts as a VLAN in use (CloudStack: NetworkDaoImpl, UriUtils)."""
-    if not uri or not other:
+def _overlaps(uri: str, shared: bool, other: str, other_type: str) -> bool:
+    """Whether a network of `uri` cannot stand beside another one (CloudStack: NetworkDaoImpl, NetworkOrchestrator).
+
+    Of private VLANs one secondary exists once in a primary, and one isolated one; a VLAN and a primary exclude each
+    other.
+    """
+    if not other:
         return False
-    return uri == other or (_primary(uri) == _primary(other) and ("pvlan" in uri) != ("pvlan" in other))
+    mine, theirs = _private(uri), _private(other)
+    if mine and theirs:
+        same_secondary = mine[0] == theirs[0] and mine[2] == theirs[2]
+        return same_secondary or (mine[0] == theirs[0] and mine[1] == theirs[1] == "i")
+    if mine:
+        return False
+    if shared:
+        return uri == other and other_type != "L2"
+    return uri == other or (theirs is not None and uri == f"vlan://{theirs[0]}")
 
 
-def _primary(uri: str) -> str:
-    return uri.rpartition("//")[2].partition("-")[0]
+def _private(uri: str) -> tuple[str, str, str] | None:
+    """(primary, letter, secondary) of a private VLAN's URI, None for any other."""
+    found = re.fullmatch(r"pvlan://(\d+)-([icp])(\d+)", uri)
+    return (found[1], found[2], found[3]) if found else None
 
 
-def same_network(wish: NetworkWish, network: Mapping[str, str]) -> bool:
+def same_network(wish: NetworkWish, network: Network) -> bool:
     """Whether a network that is there is the one the wish asks for: zone, URI and owner."""
     request = wish.request
-    if request is None or network["zoneid"] != request.zone_id or network["broadcasturi"] != wish.uri:
+    if request is None or network.zoneid != request.zone_id or network.broadcasturi != wish.uri:
         return False
     if request.project_id:
-        return network["projectid"] == request.project_id
-    return network["account"] == request.account and (not request.account or network["domainid"] == request.domain_id)
+        return network.projectid == request.project_id
+    return bool(request.account) and (network.account, network.domainid) == (request.account, request.domain_id)

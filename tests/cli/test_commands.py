@@ -32,7 +32,9 @@ def test_help_names_every_command_and_the_exit_codes(ingest: Ingest) -> None:
         assert word in " ".join(said.out.split())
 
 
-@pytest.mark.parametrize("command", ["demo", "doctor", "discover", "plan", "check", "explain", "why", "run"])
+@pytest.mark.parametrize(
+    "command", ["demo", "doctor", "discover", "plan", "check", "explain", "why", "networks", "run"]
+)
 def test_every_option_is_explained(ingest: Ingest, command: str) -> None:
     said = ingest(command, "--help")
     assert said.code == 0
@@ -97,6 +99,38 @@ def test_why_a_vm_is_listed_or_not(ingest: Ingest, site: Twin, tmp_path: Path) -
     assert said.code == 3
     (row,) = json.loads(said.out)
     assert name in row["fact"]
+
+
+def test_missing_networks_are_listed_and_created(ingest: Ingest, site: Twin, tmp_path: Path) -> None:
+    world = site.world
+    gone = next(
+        one for one in world.cloud.networks.values() if one.type == "L2" and one.broadcasturi.startswith("vlan")
+    )
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{set: {account: platform, domain: ROOT/Corporate}}]", encoding="utf-8")
+    with world.lock:
+        gone.removed = True
+    try:
+        assert ingest("plan", "--rules", str(rules)).code == 3
+        (plan,) = tmp_path.glob("runs/*/plan.csv")
+        said = ingest("networks", str(plan), "--format", "json")
+        assert said.code == 3, said.err
+        assert gone.broadcasturi in {row["uri"] for row in json.loads(said.out)}
+        (listed,) = plan.parent.glob("networks/*/networks_to_create.csv")
+        shown = ingest("networks", "--create", str(listed), "--format", "json")
+        assert {row["status"] for row in json.loads(shown.out)} == {"to-create"}
+        assert "nothing was created" in shown.err
+        made = ingest("networks", "--create", str(listed), "--yes", "--format", "json")
+        assert made.code == 0, made.err
+        ids = {row["network_id"] for row in json.loads(made.out)}
+        assert ids <= set(world.cloud.networks)
+    finally:
+        with world.lock:
+            gone.removed = False
+            for network in [one for one in world.cloud.networks.values() if one.name.startswith("l2-platform-vlan")]:
+                if network.created:
+                    del world.cloud.networks[network.id]
+    ingest("networks").refused(2, "name a plan to list, or --create")
 
 
 def test_every_rule_has_its_cause() -> None:
