@@ -1,4 +1,4 @@
-"""`python -m bench [discovery] [imports] [agreement]`: runs the named benchmarks, all of them without a name."""
+"""`python -m bench [discovery] [imports] [plan] [agreement]`: runs the named benchmarks, all of them without a name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 # One file per benchmark; its `main` prints.
-BENCHMARKS = ("discovery", "imports", "agreement")
+BENCHMARKS = ("discovery", "imports", "plan", "agreement")
 
 
 def main() -> int:
