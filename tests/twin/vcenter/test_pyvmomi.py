@@ -1,4 +1,4 @@
-"""Unmodified pyvmomi as operators' own scripts use it: waiting for tasks, a session that comes back, pages, cancelling."""
+"""Unmodified pyvmomi as in operators' own scripts: waits for tasks, a session that comes back, pages, cancelling."""
 
 from __future__ import annotations
 
