@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that share the tests. Half of the time is waiting for servers, so two are worth it on two cores.
+WORKERS ?= 2
 # uv of the system if there is one, else one of the project's own.
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
@@ -19,8 +21,8 @@ help: ## show this list
 demo: setup ## import a demo site into an embedded CloudStack
 	$(BIN)/ingest demo $(ARGS)
 
-test: setup ## run the whole suite
-	$(BIN)/pytest $(ARGS)
+test: setup ## run the whole suite, in two processes
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: setup ## style, and the direction of imports
 	$(BIN)/ruff check .
