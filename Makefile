@@ -22,7 +22,7 @@ demo: setup ## import a demo site into an embedded CloudStack
 	$(BIN)/ingest demo $(ARGS)
 
 test: setup ## run the whole suite, in two processes
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: setup ## style, and the direction of imports
 	$(BIN)/ruff check .

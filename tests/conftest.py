@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
 
+# Long tests that have no fixture of their module in common.
+DEALT_SINGLY = ("tests/test_docs.py", "tests/cli/test_commands.py", "tests/flows/test_import_vms.py")
 
-@pytest.hookimpl(tryfirst=True)
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers: tests on a Prefect server first and one by one, for they take longest; then whole modules.
+    """With several workers, tests on a Prefect server come first: they take longest, so that both end together."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("server") is None)
 
-    A module's tests stay together because they share its fixtures. Each worker starts at most one Prefect server.
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What is dealt to the workers: whole modules, as their tests share fixtures; the tests of DEALT_SINGLY one by one.
+
+    Groups by mark (`--dist loadgroup`) would say it shorter, but pytest-xdist 3.8 has no effect on pytest 9.2's ids.
     """
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None and item.get_closest_marker("server") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: item.get_closest_marker("server") is None)
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return nodeid if module in DEALT_SINGLY else module
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

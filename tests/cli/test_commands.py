@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ingest.cli.local_server import PrefectServer
+from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
 from tests.cli.conftest import Ingest
 
@@ -183,9 +184,14 @@ def test_demo_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin, server: PrefectServer) -> None:
+def test_run_shows_first_and_writes_with_yes(tmp_path: Path, server: PrefectServer) -> None:
+    with Twin(generate(12, seed=11)) as twin:
+        _show_then_write(twin, tmp_path, server)
+
+
+def _show_then_write(twin: Twin, tmp_path: Path, server: PrefectServer) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
-    environment = clean | shared_twin.environment() | {"PREFECT_API_URL": server.api_url}
+    environment = clean | twin.environment() | {"PREFECT_API_URL": server.api_url}
 
     def ingest_(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -198,11 +204,10 @@ def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin, 
             check=False,
         )
 
-    before = len(shared_twin.world.cloud.journal.imports)
     shown = ingest_("run", "--format", "json")
     assert shown.returncode == 0, shown.stderr
     assert len(json.loads(shown.stdout)) == 12
-    assert len(shared_twin.world.cloud.journal.imports) == before
+    assert twin.world.cloud.journal.imports == []
     hint = next(
         line for line in shown.stderr.splitlines() if line.startswith("nothing was written; to import: ingest ")
     )
@@ -211,4 +216,4 @@ def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin, 
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout)
     assert {outcome["status"] for outcome in outcomes} == {"imported"}
-    assert len(shared_twin.world.cloud.journal.imports) == before + 12
+    assert len(twin.world.cloud.journal.imports) == 12

@@ -17,7 +17,7 @@ import yaml
 from ingest.cli.local_server import PrefectServer
 from ingest.twin.serving import Twin
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("deployments")]
+pytestmark = pytest.mark.server
 ROOT = Path(__file__).parents[2]
 # The keys Prefect reads; others are ignored silently, so a typing error would go unnoticed.
 DEPLOYMENT_KEYS = {
