@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that share the tests. Half of the time is waiting for servers, so two are worth it on two cores.
+WORKERS ?= 2
 # uv of the system if there is one, else one of the project's own.
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
@@ -19,8 +21,8 @@ help: ## show this list
 demo: setup ## import a demo site into an embedded CloudStack
 	$(BIN)/ingest demo $(ARGS)
 
-test: setup ## run the whole suite
-	$(BIN)/pytest $(ARGS)
+test: setup ## run the whole suite, in two processes
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: setup ## style, and the direction of imports
 	$(BIN)/ruff check .
@@ -42,7 +44,7 @@ $(VENV)/.installed: pyproject.toml uv.lock
 	  { echo "Python 3.11 to 3.13 is needed: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@command -v $(UV) >/dev/null || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(UV) sync --locked --quiet
+	$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
 docs: setup ## reference pages made from the code

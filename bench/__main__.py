@@ -1,4 +1,4 @@
-"""`python -m bench [discovery] [imports] [plan] [agreement]`: runs the named benchmarks, all of them without a name."""
+"""`python -m bench [twin] [discovery] [imports] [plan] [agreement]`: runs the named benchmarks, all without a name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ import time
 from typing import Any
 
 # One file per benchmark; its `main` prints.
-BENCHMARKS = ("discovery", "imports", "plan", "agreement")
+BENCHMARKS = ("twin", "discovery", "imports", "plan", "agreement")
+SIZED = ("twin", "discovery")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks on the embedded twin.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all without a name")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="measure N times, show medians")
-    parser.add_argument("--vms", type=_sizes, metavar="N,N", help="discovery: sizes to read (default 500,5000)")
+    parser.add_argument(
+        "--vms",
+        type=_sizes,
+        metavar="N,N",
+        help="sizes of twin (default 1000,3000,10000) and discovery (500,5000)",
+    )
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if name not in BENCHMARKS]
     if unknown or chosen.repeat < 1:
@@ -30,7 +36,7 @@ def main() -> int:
     )
     for name in chosen.names or BENCHMARKS:
         options: dict[str, Any] = {"repeat": chosen.repeat}
-        if name == "discovery" and chosen.vms:
+        if name in SIZED and chosen.vms:
             options["sizes"] = chosen.vms
         importlib.import_module(f"bench.{name}").main(**options)
     return 0

@@ -36,15 +36,15 @@ class Cost:
 @contextmanager
 def measured() -> Iterator[Cost]:
     """The cost of the block; its fields are filled in when the block ends."""
-    cost = Cost(base_mib=_resident_mib("VmRSS"))
+    cost = Cost(base_mib=resident_mib("VmRSS"))
     wall, cpu = time.perf_counter(), time.process_time()
     yield cost
     cost.wall_s = time.perf_counter() - wall
     cost.cpu_s = time.process_time() - cpu
-    cost.peak_mib = _resident_mib("VmHWM")
+    cost.peak_mib = resident_mib("VmHWM")
 
 
-def _resident_mib(field: str) -> float:
+def resident_mib(field: str) -> float:
     """Memory of this process now (`VmRSS`) or at most ever (`VmHWM`); only the latter where there is no /proc."""
     if _STATUS.exists():
         # Not ru_maxrss: it survives exec, so a child would be charged with the size of the process it was forked from.

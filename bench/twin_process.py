@@ -9,7 +9,12 @@ import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from bench.measuring import resident_mib
+
+if TYPE_CHECKING:
+    from ingest.twin.world import World
 
 _START_S = 60.0
 
@@ -29,13 +34,15 @@ class TwinReport:
     """What truly happened so far: never what the client believes.
 
     `jobs` are job id -> (created, completed), seconds since the epoch; `api_requests` CloudStack calls by command;
-    `cpu_s` CPU seconds of the twin's process.
+    `cpu_s` CPU seconds of the twin's process, `resident_mib` its memory now and `peak_mib` at most ever.
     """
 
     imported: int
     peak_in_flight: int
     soap_requests: int
     cpu_s: float
+    resident_mib: float
+    peak_mib: float
     api_requests: dict[str, int] = field(default_factory=dict)
     jobs: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -81,17 +88,23 @@ class TwinProcess:
             self._process.join()
 
 
-def _serve(order: TwinOrder, pipe: Connection) -> None:
-    # Ctrl-C is for the benchmark, which then closes the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def made_world(order: TwinOrder) -> World:
+    """The world of that order."""
     from ingest.twin.generator import SHAPES, generate
-    from ingest.twin.serving import Twin
-    from ingest.twin.vcenter.disturbances import Disturbance
 
     world = generate(order.vms, seed=order.seed, shape=SHAPES[order.shape])
     world.cloud.import_seconds = order.import_s
     world.cloud.import_jitter_seconds = 0.0
-    with Twin(world) as twin, contextlib.suppress(EOFError):
+    return world
+
+
+def _serve(order: TwinOrder, pipe: Connection) -> None:
+    # Ctrl-C is for the benchmark, which then closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from ingest.twin.serving import Twin
+    from ingest.twin.vcenter.disturbances import Disturbance
+
+    with Twin(made_world(order)) as twin, contextlib.suppress(EOFError):
         pipe.send(twin.environment())
         while True:
             what, value = pipe.recv()
@@ -112,6 +125,8 @@ def _report(twin: Any) -> TwinReport:
             peak_in_flight=cloud.journal.peak_imports_running,
             soap_requests=twin.vcenter.requests,
             cpu_s=time.process_time(),
+            resident_mib=resident_mib("VmRSS"),
+            peak_mib=resident_mib("VmHWM"),
             api_requests=dict(cloud.journal.requests),
             jobs={job.id: (job.created, job.completed or 0.0) for job in cloud.jobs.values()},
         )

@@ -1,13 +1,39 @@
-"""One real Prefect server for every test that needs one."""
+"""One real Prefect server for every test that needs one, and who runs what when several processes share the tests."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
+
+# Long tests that have no fixture of their module in common.
+DEALT_SINGLY = ("tests/test_docs.py", "tests/cli/test_commands.py", "tests/flows/test_import_vms.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers, tests on a Prefect server come first: they take longest, so that both end together."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("server") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What is dealt to the workers: whole modules, as their tests share fixtures; the tests of DEALT_SINGLY one by one.
+
+    Groups by mark (`--dist loadgroup`) would say it shorter, but pytest-xdist 3.8 has no effect on pytest 9.2's ids.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return nodeid if module in DEALT_SINGLY else module
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

@@ -48,8 +48,12 @@ def test_shell_blocks_run(page: str, tmp_path: Path, server: PrefectServer) -> N
         environment["PREFECT_API_URL"] = server.api_url
     # Whatever a page starts in the background ends with the page, also when a line fails.
     # A Prefect worker sometimes needs a second signal.
-    end = "for patience in 1 1 5; do kill $(jobs -p) 2>/dev/null || true; sleep $patience; done; kill -9 $(jobs -p)"
-    guard = f"set -euo pipefail\ntrap 'if [ -n \"$(jobs -p)\" ]; then {end} 2>/dev/null || true; fi' EXIT\n"
+    end = (
+        'for tenth in $(seq 0 69); do left=$(jobs -pr); test -n "$left" || break; '
+        "test $((tenth % 10)) -ne 0 || kill $left 2>/dev/null || true; sleep 0.1; done; "
+        'left=$(jobs -pr); test -z "$left" || kill -9 $left 2>/dev/null || true'
+    )
+    guard = f"set -euo pipefail\ntrap '{end}' EXIT\n"
     done = subprocess.run(
         ["bash", "-c", guard + script],
         cwd=tmp_path,

@@ -273,14 +273,27 @@ def test_twin_serve_prints_a_working_set_of_variables(tmp_path: Path) -> None:
 
 @pytest.mark.server
 def test_demo_twice(tmp_path: Path) -> None:
+    """The second run finds the first one's Prefect database and folders, and needs no whole site for that."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
-    for _ in range(2):
+    (tmp_path / "small.yaml").write_text(
+        "version: 1\ngenerate: {vms: 3}\ncloud: {import_seconds: 0.1}\n", encoding="utf-8"
+    )
+    for options, summary, truth in (
+        ((), "55 imported, 2 skipped, 7 blocked", "55 imports of 55 VMs"),
+        (("--world", "small.yaml"), "3 imported", "3 imports of 3 VMs"),
+    ):
         done = subprocess.run(
-            [*INGEST, "demo"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=170, check=False
+            [*INGEST, "demo", *options],
+            cwd=tmp_path,
+            env=clean,
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "55 imported, 2 skipped, 7 blocked" in done.stderr
-        assert "the twin's own journal: 55 imports of 55 VMs" in done.stderr
+        assert summary in done.stderr
+        assert f"the twin's own journal: {truth}" in done.stderr
         for name in ("plan.csv", "results.csv", "report.html"):
             assert f"/{name}" in done.stderr
         assert "next: ingest twin serve" in done.stderr
@@ -289,9 +302,14 @@ def test_demo_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin, server: PrefectServer) -> None:
+def test_run_shows_first_and_writes_with_yes(tmp_path: Path, server: PrefectServer) -> None:
+    with Twin(generate(12, seed=11)) as twin:
+        _show_then_write(twin, tmp_path, server)
+
+
+def _show_then_write(twin: Twin, tmp_path: Path, server: PrefectServer) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
-    environment = clean | shared_twin.environment() | {"PREFECT_API_URL": server.api_url}
+    environment = clean | twin.environment() | {"PREFECT_API_URL": server.api_url}
 
     def ingest_(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -304,11 +322,10 @@ def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin, 
             check=False,
         )
 
-    before = len(shared_twin.world.cloud.journal.imports)
     shown = ingest_("run", "--format", "json")
     assert shown.returncode == 0, shown.stderr
     assert len(json.loads(shown.stdout)) == 12
-    assert len(shared_twin.world.cloud.journal.imports) == before
+    assert twin.world.cloud.journal.imports == []
     hint = next(
         line for line in shown.stderr.splitlines() if line.startswith("nothing was written; to import: ingest ")
     )
@@ -317,4 +334,4 @@ def test_run_shows_first_and_writes_with_yes(tmp_path: Path, shared_twin: Twin, 
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout)
     assert {outcome["status"] for outcome in outcomes} == {"imported"}
-    assert len(shared_twin.world.cloud.journal.imports) == before + 12
+    assert len(twin.world.cloud.journal.imports) == 12

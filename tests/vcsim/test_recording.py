@@ -1,12 +1,17 @@
-"""One made-up world, served twice: by the twin, and by VMware's simulator from the twin's recording of it.
+"""Made-up worlds, served twice: by the twin, and by VMware's simulator from the twin's recording of each.
 
 The same client has to read the same from both, so the twin's idea of the vSphere API is checked against VMware's.
+
+A recording holds every shape a world can have: each oddity the generator knows is in one of these worlds. What vcsim
+cannot hold is the URL of a datastore, because it keeps datastores in temporary folders of its own. What it has no idea
+of is no shape but behaviour: permissions, expiry, unasked pages and strict paths, which the tests of the twin cover.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,7 @@ from pydantic import SecretStr
 
 from ingest.model.endpoints import VCenterEndpoint
 from ingest.model.inventory import Inventory
-from ingest.twin.generator import REALISTIC, generate
+from ingest.twin.generator import CLEAN, REALISTIC, Rates, Shape, generate
 from ingest.twin.recording import write_recording
 from ingest.twin.vcenter import VCenterServer
 from ingest.twin.world import World
@@ -25,26 +30,57 @@ from ingest.vsphere.session import connect
 
 pytestmark = pytest.mark.vcsim
 
-SIZE = 600
-# Ports of their own VLAN have their own test below.
-SHAPE = replace(REALISTIC, rates=replace(REALISTIC.rates, port_override_nic=0))
+SIZE = 300
+# Every oddity there is, several times each.
+RATE = 0.9 / len(fields(Rates))
+EVERY_ODDITY = replace(REALISTIC, rates=Rates(**{rate.name: RATE for rate in fields(Rates)}))
+# Several of everything a site has one of.
+WIDE = Shape(
+    datacenters=3,
+    clusters_per_datacenter=3,
+    vms_per_host=10,
+    standalone_hosts=2,
+    edge_datacenter=True,
+    opaque_networks=3,
+    datastore_traps=2,
+    disconnected_hosts=2,
+)
+WORLDS: dict[str, Callable[[], World]] = {
+    "every oddity": lambda: generate(SIZE, seed=12, shape=EVERY_ODDITY),
+    "realistic, seed 1": lambda: generate(150, seed=1, shape=REALISTIC),
+    "realistic, seed 2": lambda: generate(150, seed=2, shape=REALISTIC),
+    "wide": lambda: generate(80, seed=5, shape=WIDE),
+    "clean": lambda: generate(40, seed=4, shape=CLEAN),
+    "without a VM": lambda: generate(0, seed=6),
+}
+
+
+@dataclass(frozen=True)
+class Both:
+    """A world, and what the client read of it from either server."""
+
+    world: World
+    from_twin: Inventory
+    from_vcsim: Inventory
+
+
+ReadBoth = Callable[[str], Both]
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
-    return generate(SIZE, seed=12, shape=SHAPE)
+def read_both(start_vcsim, tmp_path_factory: pytest.TempPathFactory) -> ReadBoth:
+    """`read_both("clean")` gives the world of that name and both readings; each is read once."""
+    known: dict[str, Both] = {}
 
+    def read(name: str) -> Both:
+        if name not in known:
+            world, folder = WORLDS[name](), tmp_path_factory.mktemp("recorded")
+            write_recording(world, folder / "recording")
+            simulator = start_vcsim("-load", str(folder / "recording"))
+            known[name] = Both(world, read_twin(world, folder / "ca.pem"), read_vcsim(simulator))
+        return known[name]
 
-@pytest.fixture(scope="module")
-def from_twin(world: World, tmp_path_factory: pytest.TempPathFactory) -> Inventory:
-    return read_twin(world, tmp_path_factory.mktemp("twin") / "ca.pem")
-
-
-@pytest.fixture(scope="module")
-def from_vcsim(world: World, start_vcsim, tmp_path_factory: pytest.TempPathFactory) -> Inventory:
-    directory = tmp_path_factory.mktemp("recording")
-    write_recording(world, directory)
-    return read_vcsim(start_vcsim("-load", str(directory)))
+    return read
 
 
 def read_twin(world: World, ca_file: Path) -> Inventory:
@@ -70,27 +106,33 @@ def whole_report(inventory: Inventory) -> dict[str, Any]:
     return network_report(inventory, include_unused=True, include_templates=True, include_system=True)
 
 
-def test_the_network_reports_are_equal_row_by_row(from_twin: Inventory, from_vcsim: Inventory) -> None:
-    twin, vcsim = whole_report(from_twin), whole_report(from_vcsim)
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_network_reports_are_equal_row_by_row(read_both: ReadBoth, name: str) -> None:
+    both = read_both(name)
+    twin, vcsim = whole_report(both.from_twin), whole_report(both.from_vcsim)
     assert twin["networks"] == vcsim["networks"]
     assert twin == vcsim
 
 
-def test_the_report_is_about_every_card_of_the_world(world: World, from_vcsim: Inventory) -> None:
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_report_is_about_every_card_of_the_world(read_both: ReadBoth, name: str) -> None:
+    both = read_both(name)
     listed = Counter(
         (entry["moref"], entry["nickey"])
-        for network in whole_report(from_vcsim)["networks"]
+        for network in whole_report(both.from_vcsim)["networks"]
         for entry in network["virtualmachines"]
     )
     # vCenter shows no configuration, so no cards, of what it cannot reach.
-    reachable = [vm for vm in world.vms.values() if vm.connection_state == "connected"]
+    reachable = [vm for vm in both.world.vms.values() if vm.connection_state == "connected"]
     assert listed == Counter((vm.moref, nic.key) for vm in reachable for nic in vm.nics)
-    assert len(listed) > SIZE
 
 
-def test_everything_else_is_equal_as_well(from_twin: Inventory, from_vcsim: Inventory) -> None:
+@pytest.mark.parametrize("name", WORLDS)
+def test_everything_else_is_equal_as_well(read_both: ReadBoth, name: str) -> None:
+    both = read_both(name)
+    from_twin, from_vcsim = both.from_twin, both.from_vcsim
     assert from_twin.vms == from_vcsim.vms
-    assert len(from_twin.vms) == SIZE
+    assert len(from_twin.vms) == len(both.world.vms)
     assert from_twin.hosts == from_vcsim.hosts
     assert from_twin.clusters == from_vcsim.clusters
     assert from_twin.switches == from_vcsim.switches
@@ -103,19 +145,18 @@ def test_everything_else_is_equal_as_well(from_twin: Inventory, from_vcsim: Inve
     assert here == there
 
 
-def test_the_world_shows_every_kind_of_network(from_vcsim: Inventory) -> None:
+def test_the_world_of_oddities_shows_every_kind_of_network(read_both: ReadBoth) -> None:
+    from_vcsim = read_both("every oddity").from_vcsim
     kinds = {nic.kind for vm in from_vcsim.vms for nic in vm.nics}
     assert kinds == {"standard", "dvs", "opaque", "unattached"}
     vlans = {nic.vlan.kind for vm in from_vcsim.vms for nic in vm.nics if nic.vlan is not None}
     assert vlans == {"none", "id", "trunk", "pvlan"}
 
 
-def test_ports_with_a_vlan_of_their_own_are_read_from_both(start_vcsim, tmp_path: Path) -> None:
-    world = generate(100, seed=12, shape=replace(SHAPE, rates=replace(SHAPE.rates, port_override_nic=0.05)))
-    write_recording(world, tmp_path / "recording")
-    from_vcsim = read_vcsim(start_vcsim("-load", str(tmp_path / "recording")))
-    assert whole_report(read_twin(world, tmp_path / "ca.pem")) == whole_report(from_vcsim)
-    own = [nic for vm in from_vcsim.vms for nic in vm.nics if nic.network_name == "per-port"]
-    assert len(own) == 5
-    assert {nic.vlan.text for nic in own if nic.vlan} == {"201"}
-    assert {nic.problem for nic in own} == {""}
+def test_ports_with_a_vlan_of_their_own_are_read_from_both(read_both: ReadBoth) -> None:
+    both = read_both("every oddity")
+    for inventory in (both.from_twin, both.from_vcsim):
+        own = [nic for vm in inventory.vms for nic in vm.nics if nic.network_name == "per-port"]
+        assert len(own) == round(SIZE * RATE) > 1
+        assert {nic.vlan.text for nic in own if nic.vlan} == {"201"}
+        assert {nic.problem for nic in own} == {""}

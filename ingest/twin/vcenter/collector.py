@@ -172,17 +172,18 @@ def _reached(reader: Reader, spec: FilterSpec) -> list[Ref]:
 def object_content(reader: Reader, selected: Selected, tag: str) -> str:
     """`ObjectContent` as XML; what may not be read is in its `missingSet`. '' when the object is gone by now."""
     ref = selected.ref
+    try:
+        found = reader.texts(ref, selected.paths)
+    except VimFault as fault:
+        if fault.kind != "ManagedObjectNotFound":
+            raise
+        return ""
     parts, missing = [f'<{tag}><obj type="{ref.kind}">{escape(ref.moref)}</obj>'], []
-    for path in selected.paths:
-        try:
-            text = reader.text(ref, path)
-        except VimFault as fault:
-            if fault.kind == "ManagedObjectNotFound":
-                return ""
-            missing.append(_missing(path, fault))
-        else:
-            if text:
-                parts.append(f"<propSet><name>{escape(path.text)}</name>{text}</propSet>")
+    for path, text in found:
+        if isinstance(text, VimFault):
+            missing.append(_missing(path, text))
+        elif text:
+            parts.append(f"<propSet><name>{escape(path.text)}</name>{text}</propSet>")
     return "".join([*parts, *missing, f"</{tag}>"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest.twin.vcenter import paths
-from ingest.twin.vcenter.faults import no_permission, not_supported, object_gone
+from ingest.twin.vcenter.faults import VimFault, no_permission, not_supported, object_gone
 from ingest.twin.vcenter.properties import INVENTORY
 from ingest.twin.vcenter.properties.entity import Builders
 from ingest.twin.vcenter.render import render_any
@@ -75,26 +75,53 @@ class Reader:
 
     def text(self, ref: Ref, path: paths.Path) -> str:
         """The property as `<val>` element, '' when unset. Raises VimFault as `value` does."""
-        cache = self.service.cache
         with self.service.world.lock:
-            real, builders, item = self._find(ref)
-            if self._denied(ref, path.text):
-                raise no_permission(real)
-            kept = isinstance(item, VM) and cache.holds(path.text)
-            if kept:
-                text = cache.get(item, self._state(item), path.text)
-                if text is not None:
-                    return text
-            text = render_any("val", self._follow(real, builders, item, path), path.slot)
-            if kept:
-                cache.put(item, self._state(item), path.text, text)
-            return text
+            return self._text(ref, self._find(ref), path, {})
 
-    def _follow(self, ref: Ref, builders: Builders, item: Any, path: paths.Path) -> Value:
+    def texts(self, ref: Ref, wanted: tuple[paths.Path, ...]) -> list[tuple[paths.Path, str | VimFault]]:
+        """`text` of several paths of one object at one moment; what cannot be read has its fault instead.
+
+        Raises VimFault when there is no such object.
+        """
+        found: list[tuple[paths.Path, str | VimFault]] = []
+        built: dict[str, Value] = {}
+        with self.service.world.lock:
+            located = self._find(ref)
+            for path in wanted:
+                try:
+                    found.append((path, self._text(ref, located, path, built)))
+                except VimFault as fault:
+                    if fault.kind == "ManagedObjectNotFound":
+                        raise
+                    found.append((path, fault))
+        return found
+
+    def _text(self, ref: Ref, located: tuple[Ref, Builders, Any], path: paths.Path, built: dict[str, Value]) -> str:
+        """`built` keeps the whole properties that several paths lead into (`config`), for one hold of the lock."""
+        real, builders, item = located
+        if self._denied(ref, path.text):
+            raise no_permission(real)
+        cache = self.service.cache
+        kept = isinstance(item, VM) and cache.holds(path.text)
+        if kept:
+            text = cache.get(item, self._state(item), path.text)
+            if text is not None:
+                return text
+        text = render_any("val", self._follow(real, builders, item, path, built), path.slot)
+        if kept:
+            cache.put(item, self._state(item), path.text, text)
+        return text
+
+    def _follow(
+        self, ref: Ref, builders: Builders, item: Any, path: paths.Path, built: dict[str, Value] | None = None
+    ) -> Value:
         first = path.steps[0].name
         builder = builders.get(first)
         if builder is not None:
-            return paths.follow(builder(self.scene, item), path.steps)
+            whole = {} if built is None else built
+            if first not in whole:
+                whole[first] = builder(self.scene, item)
+            return paths.follow(whole[first], path.steps)
         if not members(ref.kind)[first].optional:
             # Every real server has it: nobody shall take what the twin lacks for an empty value.
             raise not_supported(f"The twin does not have {ref.kind}.{first}.")

@@ -221,7 +221,7 @@ def test_a_connection_is_kept_and_small_calls_are_quick(raw: http.client.HTTPSCo
     for _ in range(100):
         assert post(raw, CONTENT)[0] == 200
     # Delayed acknowledgements cost 40 ms a call, a new TLS connection 2 ms and more.
-    assert (time.perf_counter() - began) / 100 < 0.015
+    assert (time.perf_counter() - began) / 100 < 0.03
     assert raw.sock is used
 
 
