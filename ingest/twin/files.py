@@ -67,14 +67,14 @@ def files_of(world: World, vm: VM) -> Iterator[StoredFile]:
         yield here(f"{base}.nvram", "nvram", 270_840 if vm.firmware == "efi" else 8684)
         yield here(f"{base}.vmsd", "other", 512 if vm.snapshot else 0)
         yield here(f"{folder}/vmware.log" if folder else "vmware.log", "log", 262_144)
-        if vm.snapshot:
-            yield here(f"{base}-Snapshot1.vmsn", "snapshot", 28_672)
+        for number in [item.id for item in vm.snapshots] or [1] * vm.snapshot:
+            yield here(f"{base}-Snapshot{number}.vmsn", "snapshot", 28_672)
         if vm.power_state == "suspended":
             yield here(f"{base}.vmss", "other", vm.memory_mib << 20)
         elif vm.power_state == "poweredOn":
             yield here(f"{base}.vswp", "other", vm.memory_mib << 20)
     for disk in vm.disks:
-        for file_name in (disk.file_name, disk.parent_file):
+        for file_name in (disk.file_name, disk.parent_file, *disk.ancestors):
             split = split_path(file_name)
             if split is not None:
                 yield StoredFile(split[0], split[1], "disk", disk.capacity_bytes, vm, disk)

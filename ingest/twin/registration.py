@@ -33,13 +33,17 @@ def unregister(world: World, vm: VM, *, location: str = "") -> StoredVM:
     if datastore is None:
         raise LookupError(f"{path} is in no datastore of the datacenter")
     del world.vms[vm.moref]
+    partner = world.vms.get(vm.ft_partner)
+    if partner is not None:
+        partner.ft_partner = ""
+        world.touch(partner)
     vm.uuid_location = location or vm.uuid_location or _location(vm, path)
     vm.vmx_path = path
     for nic in vm.nics:
         network = world.networks.get(nic.network)
         if nic.backing == "standard" and not nic.device_name and network is not None:
             nic.device_name = network.name
-    vm.moref = vm.host = vm.folder = vm.resource_pool = vm.vapp = vm.question = ""
+    vm.moref = vm.host = vm.folder = vm.resource_pool = vm.vapp = vm.question = vm.ft_partner = ""
     vm.guest_stage = "down"
     vm.connection_state = "connected"
     vm.disabled_methods.clear()

@@ -27,7 +27,7 @@ INVENTORY = (
 _SILENT = frozenset({
     "PropertyCollector", "ViewManager", "SessionManager", "TaskManager", "SearchIndex", "UserDirectory",
     "AuthorizationManager", "EventManager", "ExtensionManager", "FileManager", "VirtualDiskManager",
-    "DistributedVirtualSwitchManager", "HostDatastoreBrowser",
+    "DistributedVirtualSwitchManager", "HostDatastoreBrowser", "VirtualMachineSnapshot",
 })  # fmt: skip
 
 

@@ -7,39 +7,48 @@ from xml.etree.ElementTree import Element
 
 from ingest.model.inventory import PowerState
 from ingest.twin.files import vmx_path
+from ingest.twin.recorded.cards import read_card, unseen_cards
+from ingest.twin.recorded.disks import CONTROLLERS, controllers, read_disk
 from ingest.twin.recorded.documents import Document, Documents, integer, kind_of
 from ingest.twin.recorded.places import Places
-from ingest.twin.vcenter.properties.machine import UNREADABLE
+from ingest.twin.recorded.snapshots import read_snapshots
+from ingest.twin.vcenter.properties.machine import UNREADABLE, disabled_methods
+from ingest.twin.vcenter.properties.peripherals import INSTALLER_ISO
 from ingest.twin.vcenter.schema import UnknownType, is_a
-from ingest.twin.world import VM, Controller, Disk, DiskBacking, Nic
-from ingest.twin.worlds.parts import moref_number
+from ingest.twin.world import VM, Disk, World
 
-_CONTROLLERS: dict[str, Controller] = {
-    "VirtualLsiLogicController": "lsilogic",
-    "VirtualLsiLogicSASController": "lsisas1068",
-    "VirtualBusLogicController": "buslogic",
-    "ParaVirtualSCSIController": "pvscsi",
-    "VirtualIDEController": "ide",
-    "VirtualAHCIController": "sata",
-    "VirtualNVMEController": "nvme",
-}
 # What the twin gives every VM by itself.
 _EVERYWHERE = frozenset({
     "VirtualPS2Controller", "VirtualPCIController", "VirtualSIOController", "VirtualKeyboard", "VirtualPointingDevice",
-    "VirtualMachineVideoCard", "VirtualMachineVMCIDevice", *_CONTROLLERS,
+    "VirtualMachineVideoCard", "VirtualMachineVMCIDevice", *CONTROLLERS,
 })  # fmt: skip
-_NO_MAC = "00:00:00:00:00:00"
 # The only settings of a .vmx worth keeping: the others may hold anything, passwords included.
 _SETTINGS = frozenset({"uuid.action", "disk.EnableUUID"})
 
 
 def read_machines(documents: Documents, places: Places) -> None:
     """Add every VM that has a host."""
+    pairs: dict[str, list[str]] = {}
     for document in documents.machines():
         if document.reference("runtime/host") in places.world.hosts:
             _Machine(document, documents, places).add()
+            pair = document.get("config/ftInfo")
+            if pair is not None:
+                pairs[document.moref] = [item.text or "" for item in pair.iterfind("instanceUuids")]
         else:
             documents.leave("VirtualMachine without a host")
+    for moref, uuids in pairs.items():
+        _pair(places.world, places.world.vms[moref], uuids)
+
+
+def _pair(world: World, vm: VM, uuids: list[str]) -> None:
+    """Both VMs of a fault tolerant pair know each other. Of one that cannot be read the other one tells."""
+    partner = world.vms.get(vm.ft_partner)
+    if partner is None:
+        vm.ft_partner = ""
+    elif not partner.instance_uuid:
+        partner.ft_role, partner.ft_partner = 3 - vm.ft_role, vm.moref
+        partner.instance_uuid = next((uuid for uuid in uuids if uuid != vm.instance_uuid), "")
 
 
 class _Machine:
@@ -66,6 +75,8 @@ class _Machine:
             connection_state=document.text("runtime/connectionState", "connected"),
             template=document.flag("config/template") or document.flag("summary/config/template"),
         )
+        if vm.connection_state == "disconnected" and host.connection_state != "connected":
+            vm.connection_state = "connected"  # it is its host that is gone
         self._place(vm, world.datacenters[compute.datacenter].vm_folder)
         self._state(vm)
         if vm.connection_state in UNREADABLE or document.get("config") is None:
@@ -80,11 +91,13 @@ class _Machine:
 
     def _place(self, vm: VM, otherwise: str) -> None:
         vapp = self.document.reference("parentVApp")
-        folder = self.document.reference("parent")
+        folder, pool = self.document.reference("parent"), self.document.reference("resourcePool")
         if vapp in self.world.vapps:
             vm.vapp = vm.resource_pool = vapp
         else:
             vm.folder = folder if folder in self.world.folders else otherwise
+            if pool in self.world.resource_pools:
+                vm.resource_pool = pool
 
     def _state(self, vm: VM) -> None:
         document = self.document
@@ -93,10 +106,15 @@ class _Machine:
         if vm.tools_status == "toolsNotRunning" and old and vm.power_state != "poweredOn":
             vm.tools_status = "toolsOld"
         vm.guest_host_name = document.text("guest/hostName")
-        vm.snapshot = document.get("snapshot") is not None
+        tree = document.get("snapshot")
+        if tree is not None:
+            read_snapshots(vm, tree)
         vm.consolidation_needed = document.flag("runtime/consolidationNeeded")
         vm.question = document.text("runtime/question/text")
-        vm.disabled_methods = [item.text or "" for item in document.items("disabledMethod")]
+        # vCenter mixes what solutions have disabled with what the VM's state forbids, which changes with the state.
+        implied = set(disabled_methods(vm))
+        disabled = [item.text or "" for item in document.items("disabledMethod")]
+        vm.disabled_methods = [method for method in disabled if method not in implied]
         for item in document.items("customValue"):
             name = self.places.fields.get(integer(item.findtext("key", "")))
             if name:
@@ -105,6 +123,7 @@ class _Machine:
     def _unseen(self, vm: VM) -> None:
         """vCenter shows no configuration: only that it has something in these datastores, on these networks."""
         document = self.document
+        vm.firmware = "efi" if document.flag("capability/secureBootSupported") else "bios"
         size = document.number("summary/storage/committed")
         for index, moref in enumerate(item.text or "" for item in document.items("datastore")):
             datastore = self.world.datastores.get(moref)
@@ -112,15 +131,7 @@ class _Machine:
                 file_name = f"[{datastore.name}] {vm.name}/{vm.name}.vmdk"
                 label = f"Hard disk {index + 1}"
                 vm.disks.append(Disk(2000 + index, label, "", 0 if vm.disks else size, file_name, moref, unit=index))
-        cards = {key: (network, port) for key, network, port in self.places.connected.get(vm.moref, ())}
-        networks = [item.text or "" for item in document.items("network")]
-        plugged = {network for network, _ in cards.values()}
-        others = [moref for moref in networks if moref in self.world.networks and moref not in plugged]
-        first = max(cards, default=3999) + 1
-        cards |= {first + index: (moref, "") for index, moref in enumerate(others)}
-        for key, (moref, port) in sorted(cards.items()):
-            backing = self.world.networks[moref].kind
-            vm.nics.append(Nic(key, f"Network adapter {key - 3999}", _NO_MAC, moref, backing, port_key=port))
+        vm.nics = unseen_cards(self.places, vm, [item.text or "" for item in document.items("network")])
 
     def _config(self, vm: VM) -> None:
         document = self.document
@@ -133,6 +144,7 @@ class _Machine:
         vm.firmware = document.text("config/firmware") or "bios"
         vm.secure_boot = document.flag("config/bootOptions/efiSecureBootEnabled")
         vm.ft_role = document.number("config/ftInfo/role")
+        vm.ft_partner = document.reference("config/ftInfo/secondaries") or document.reference("config/ftInfo/primaryVM")
         vm.encrypted = document.get("config/keyId") is not None
         vm.annotation = document.text("config/annotation")
         owner = document.text("config/managedBy/extensionKey")
@@ -147,62 +159,43 @@ class _Machine:
 
     def _devices(self, vm: VM) -> None:
         hardware = self.document.get("config/hardware")
-        devices = [(kind_of(item), item) for item in hardware.iterfind("device")] if hardware is not None else []
-        controllers: dict[int, tuple[Controller, int]] = {}
-        for kind, device in devices:
-            name = _CONTROLLERS.get(kind)
-            if name is not None:
-                number = integer(device.findtext("busNumber", ""))
-                controllers[integer(device.findtext("key", ""))] = (name, number)
-        addresses = self._addresses()
-        for kind, device in devices:
+        devices = list(hardware.iterfind("device")) if hardware is not None else []
+        places, addresses = controllers(devices), self._addresses()
+        for device in devices:
+            kind, backing = kind_of(device), device.find("backing")
+            form = kind_of(backing) if backing is not None else ""
             if kind == "VirtualDisk":
-                self._disk(vm, device, controllers)
+                place = places.get(integer(device.findtext("controllerKey", "")))
+                if place is None:
+                    self.documents.leave("disks on a controller the twin does not know")
+                else:
+                    vm.disks.append(read_disk(self.world, vm, device, place))
             elif _is(kind, "VirtualEthernetCard"):
-                self._card(vm, kind, device, addresses)
+                ips = addresses.get(integer(device.findtext("key", "")), ())
+                vm.nics.append(read_card(self.places, vm, device, ips))
             elif kind == "VirtualCdrom":
-                backing = device.find("backing")
-                connected = device.findtext("connectable/connected") == "true"
-                if backing is not None and kind_of(backing) == "VirtualCdromIsoBackingInfo" and connected:
-                    vm.extra_devices.append(kind)
+                if form == "VirtualCdromIsoBackingInfo":
+                    self._iso(vm, device)
+            elif form == "VirtualPCIPassthroughVmiopBackingInfo":
+                vm.vgpus.append(device.findtext("backing/vgpu", ""))
             elif kind not in _EVERYWHERE:
                 if _is(kind, "VirtualDevice"):
                     vm.extra_devices.append(kind)
                 else:
                     self.documents.leave("devices of a type vSphere does not have")
 
-    def _disk(self, vm: VM, device: Element, controllers: dict[int, tuple[Controller, int]]) -> None:
-        key = integer(device.findtext("key", ""))
-        at = controllers.get(integer(device.findtext("controllerKey", "")))
-        if at is None:
-            self.documents.leave("disks on a controller the twin does not know")
+    def _iso(self, vm: VM, device: Element) -> None:
+        """The image in a drive, if the VM sees it or will when it starts."""
+        name = device.findtext("backing/fileName", "")
+        now = "connected" if vm.power_state == "poweredOn" else "startConnected"
+        if not name or device.findtext(f"connectable/{now}") != "true":
             return
-        backing = device.find("backing")
-        kind = kind_of(backing) if backing is not None else ""
-        form: DiskBacking = "flat" if "Flat" in kind else "seflat" if "SeSparse" in kind else "rdm"
-
-        def said(name: str, default: str = "") -> str:
-            return backing.findtext(name, default) if backing is not None else default
-
-        datastore = said("datastore")
-        capacity = integer(device.findtext("capacityInBytes", ""))
-        vm.disks.append(
-            Disk(
-                key=key,
-                label=device.findtext("deviceInfo/label", ""),
-                disk_id=device.findtext("diskObjectId", "") or f"{moref_number(vm.moref)}-{key}",
-                capacity_bytes=capacity or integer(device.findtext("capacityInKB", "")) * 1024,
-                file_name=said("fileName"),
-                datastore=datastore if datastore in self.world.datastores else "",
-                controller=at[0],
-                bus=at[1],
-                unit=integer(device.findtext("unitNumber", "")),
-                backing=form,
-                mode=said("diskMode", "persistent"),
-                sharing=said("sharing", "sharingNone"),
-                parent_file=said("parent/fileName"),
-            )
-        )
+        if vm.iso or "VirtualCdrom" in vm.extra_devices:
+            self.documents.leave("images in a VM's second drive")
+        elif name == INSTALLER_ISO:
+            vm.extra_devices.append("VirtualCdrom")
+        else:
+            vm.iso = name
 
     def _addresses(self) -> dict[int, tuple[str, ...]]:
         """What the guest reports of each card, by the card's device key."""
@@ -211,42 +204,6 @@ class _Machine:
             integer(item.findtext("deviceConfigId", "")): tuple(one.text or "" for one in item.iterfind("ipAddress"))
             for item in (guest.iterfind("net") if guest is not None else ())
         }
-
-    def _card(self, vm: VM, kind: str, device: Element, addresses: dict[int, tuple[str, ...]]) -> None:
-        key = integer(device.findtext("key", ""))
-        starts = device.findtext("connectable/startConnected", "true") == "true"
-        connected = device.findtext("connectable/connected", "true") == "true"
-        nic = Nic(
-            key=key,
-            label=device.findtext("deviceInfo/label", ""),
-            mac=device.findtext("macAddress", ""),
-            network="",
-            backing="none",
-            card=kind,
-            connected=connected if vm.power_state == "poweredOn" else starts,
-            start_connected=starts,
-            ips=addresses.get(key, ()),
-        )
-        backing = device.find("backing")
-        if backing is not None:
-            self._plug(nic, backing)
-        vm.nics.append(nic)
-
-    def _plug(self, nic: Nic, backing: Element) -> None:
-        kind, world = kind_of(backing), self.world
-        if kind == "VirtualEthernetCardNetworkBackingInfo":
-            nic.backing, nic.device_name = "standard", backing.findtext("deviceName", "")
-            network = backing.findtext("network", "")
-            nic.network = network if network in world.networks else ""
-        elif kind == "VirtualEthernetCardOpaqueNetworkBackingInfo":
-            nic.backing = "opaque"
-            nic.network = self.places.opaque.get(backing.findtext("opaqueNetworkId", ""), "")
-        elif kind == "VirtualEthernetCardDistributedVirtualPortBackingInfo":
-            nic.backing, nic.port_key = "dvs", backing.findtext("port/portKey", "")
-            nic.network = self.places.groups.get(backing.findtext("port/portgroupKey", ""), "")
-            if nic.network:
-                switch = world.networks[nic.network].switch
-                nic.port_vlan = self.places.ports.get((switch, nic.port_key)) if nic.port_key else None
 
 
 def _is(kind: str, base: str) -> bool:

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from ingest.model.inventory import PvlanType, Vlan
 from ingest.twin.recorded.documents import ROOT, Document, Documents, integer, kind_of
+from ingest.twin.recorded.pools import read_pools
 from ingest.twin.vcenter.properties.network import UPLINK_TAG
 from ingest.twin.vcenter.scene import STORAGE_POD_PREFIX
 from ingest.twin.vcenter.schema import api_versions
@@ -21,20 +22,32 @@ from ingest.twin.world import (
     HostPortGroup,
     Network,
     Switch,
-    VApp,
     World,
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """A card by its device key, in a port of a switch; `group` is '' for a port in no group."""
+
+    card: int
+    port: str
+    switch: str
+    group: str
+
+
 @dataclass(slots=True)
 class Places:
-    """The world so far, and what the VMs' devices refer to: groups by key, opaque networks by id, ports by key."""
+    """The world so far, and what the VMs' devices refer to: groups by key, opaque networks by id, ports by key.
+
+    `connected` tells of each VM what is plugged into which port.
+    """
 
     world: World
     groups: dict[str, str] = field(default_factory=dict)
     opaque: dict[str, str] = field(default_factory=dict)
     ports: dict[tuple[str, str], Vlan] = field(default_factory=dict)  # (switch, port key) -> its own VLAN
-    connected: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)  # VM -> device key, group, port key
+    connected: dict[str, list[Plug]] = field(default_factory=dict)
     fields: dict[int, str] = field(default_factory=dict)
 
 
@@ -159,22 +172,7 @@ class _Places:
             self.world.computes[item.moref] = Compute(
                 item.moref, item.text("name"), datacenter.moref, parent, cluster, pool
             )
-        holders = {item.moref for item in self.documents.of("ResourcePool", "VirtualApp")}
-        nested = sum(1 for item in self.documents.of("ResourcePool") if item.reference("parent") in holders)
-        if nested:
-            self.documents.leave("ResourcePool below the root pool, its VMs are in the root pool", nested)
-        apps = {item.moref for item in self.documents.of("VirtualApp")}
-        for item in self.documents.of("VirtualApp"):
-            owner = self.world.computes.get(item.reference("owner"))
-            if owner is None:
-                self.documents.leave("VirtualApp without a place")
-                continue
-            above = item.reference("parent")
-            parent = above if above in apps else owner.resource_pool
-            folder = item.reference("parentFolder")
-            if folder not in self.world.folders:
-                folder = self.world.datacenters[owner.datacenter].vm_folder
-            self.world.vapps[item.moref] = VApp(item.moref, item.text("name"), parent, folder, owner.moref)
+        read_pools(self.documents, self.world)
 
     def _host(self, item: Document) -> None:
         compute = item.reference("parent")
@@ -253,14 +251,17 @@ class _Places:
             return
         for port in answer.iterfind("returnval"):
             key = port.findtext("key", "")
-            group = self.world.networks.get(self.made.groups.get(port.findtext("portgroupKey", ""), ""))
-            if group is None:
+            in_group = port.findtext("portgroupKey", "")
+            group = self.world.networks.get(self.made.groups.get(in_group, ""))
+            if in_group and group is None:
                 continue
             entity, card = port.findtext("connectee/connectedEntity"), port.findtext("connectee/nicKey", "")
             if entity:
-                self.made.connected.setdefault(entity, []).append((integer(card, 4000), group.moref, key))
+                plug = Plug(integer(card, 4000), key, switch.moref, group.moref if group else "")
+                self.made.connected.setdefault(entity, []).append(plug)
             spec = port.find("config/setting/vlan")
-            if spec is None or not group.vlan_override_allowed or spec.findtext("inherited") == "true":
+            fixed = group is not None and not group.vlan_override_allowed
+            if spec is None or fixed or spec.findtext("inherited") == "true":
                 continue
             own = _vlan(spec, switch)
             if own is not None:
@@ -280,8 +281,25 @@ class _Places:
                 item.text("info/nas/remoteHost"),
                 item.text("info/nas/remotePath"),
                 "" if url == f"ds:///vmfs/volumes/{item.moref}/" else url,
+                self._mounts(item, datacenter),
+                item.text("summary/accessible", "true") in ("true", "1"),
+                item.text("summary/maintenanceMode") or "normal",
             )
             self.world.datastores[item.moref] = made
+
+    def _mounts(self, item: Document, datacenter: Datacenter) -> list[str]:
+        """The hosts that mount a datastore; none for every host of the datacenter, as the world has it."""
+        world = self.world
+        everywhere = [host.moref for host in world.hosts.values()
+                      if world.computes[host.compute].datacenter == datacenter.moref]  # fmt: skip
+        said = item.get("host")
+        if said is not None and not len(said) and everywhere:
+            self.documents.leave("Datastore that no host mounts, taken for one that every host does")
+        mounts = [one.findtext("key", "") for one in item.items("host")]
+        found = [moref for moref in mounts if moref in world.hosts]
+        if found == everywhere and not (len(found) == 1 and item.flag("info/vmfs/local")):
+            return []
+        return found
 
 
 def _all(element: Element | None, name: str) -> list[Element]:

@@ -126,8 +126,10 @@ def _across(world: World) -> Iterator[tuple[Path, str]]:
     for key, stored in world.unregistered.items():
         yield from _one(stored.datastore, world.datastores, "datastores", ("unregistered", key, "datastore"))
         for index, nic in enumerate(stored.vm.nics):
-            place: Path = ("unregistered", key, "vm", "nics", index, "network")
-            yield from _one(nic.network, world.networks, "networks", place)
+            place: Path = ("unregistered", key, "vm", "nics", index)
+            if not nic.switch:
+                yield from _one(nic.network, world.networks, "networks", (*place, "network"))
+            yield from _one(nic.switch, world.switches, "switches", (*place, "switch"))
         for index, disk in enumerate(stored.vm.disks):
             place = ("unregistered", key, "vm", "disks", index, "datastore")
             yield from _one(disk.datastore, world.datastores, "datastores", place)

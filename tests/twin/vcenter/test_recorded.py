@@ -12,17 +12,19 @@ from pydantic import SecretStr
 
 from ingest.errors import UsageError
 from ingest.model.endpoints import VCenterEndpoint
-from ingest.model.inventory import Inventory
+from ingest.model.inventory import Inventory, Vlan
 from ingest.twin.certificate import TwinCertificate
 from ingest.twin.generator import CLEAN, REALISTIC, Rates, Shape, generate
 from ingest.twin.recorded import add_cloudstack, read_recording
 from ingest.twin.recording import write_recording
 from ingest.twin.vcenter import VCenterServer
-from ingest.twin.world import World
+from ingest.twin.world import Datastore, Host, ResourcePool, Snapshot, VApp, World
 from ingest.twin.worldfile import load_world, save_world
 from ingest.twin.worlds.integrity import dangling
 from ingest.vsphere.inventory import read_inventory
 from ingest.vsphere.session import connect
+
+from .conftest import make_disk, make_nic, make_vm
 
 # Each oddity twice among a few VMs, and every kind of site.
 EVERY_ODDITY = replace(REALISTIC, rates=Rates(**{field.name: 0.98 / len(fields(Rates)) for field in fields(Rates)}))
@@ -30,7 +32,7 @@ SHAPES: dict[str, tuple[Shape, int]] = {
     "empty": (CLEAN, 0),
     "clean": (CLEAN, 25),
     "realistic": (REALISTIC, 150),
-    "every oddity": (EVERY_ODDITY, 110),
+    "every oddity": (EVERY_ODDITY, 2 * len(fields(Rates)) + 4),
     "large": (replace(REALISTIC, datacenters=3, clusters_per_datacenter=2, opaque_networks=3), 60),
 }
 
@@ -90,6 +92,144 @@ def test_a_world_with_loose_ends_is_read_too(world: World, tmp_path: Path) -> No
         (nic.mac, nic.backing) for nic in world.vms["vm-100"].nics
     ]
     assert list(dangling(again)) == []
+
+
+def unusual(world: World) -> None:
+    """What no shape has, put into the small world."""
+    world.resource_pools["resgroup-91"] = ResourcePool("resgroup-91", "inner", "resgroup-92", "domain-c8")
+    world.resource_pools["resgroup-92"] = ResourcePool("resgroup-92", "gold", "resgroup-9", "domain-c8")
+    world.resource_pools["resgroup-93"] = ResourcePool("resgroup-93", "in the app", "resgroup-v51", "domain-c8")
+    world.vapps["resgroup-v51"] = VApp("resgroup-v51", "suite", "resgroup-91", "group-v20", "domain-c8")
+    world.vapps["resgroup-v52"] = VApp("resgroup-v52", "inner suite", "resgroup-v51", "", "domain-c8")
+    world.hosts["host-34"] = Host("host-34", "esx3.example.org", "domain-c8", "disconnected")
+    plain = ("datacenter-3", "group-s6")
+    for store in (
+        Datastore("datastore-15", "local", *plain, hosts=["host-32"]),
+        Datastore("datastore-16", "lost", *plain, hosts=["host-32", "host-31"], accessible=False),
+        Datastore("datastore-17", "leaving", *plain, maintenance_mode="inMaintenance"),
+    ):
+        world.datastores[store.moref] = store
+    disks = [
+        make_disk(2000, backing="raw", label="whole device"),
+        make_disk(2001, unit=1, backing="sparse", file_name="[gold] a/a-2.vmdk", parent_file="[nas] a/a-1.vmdk",
+                  ancestors=("[gold] a/a.vmdk", "[gone] base/base.vmdk")),
+        make_disk(2002, unit=2, backing="rdm", rdm_mode="virtualMode", sharing="sharingMultiWriter"),
+        make_disk(32000, controller="nvme", shared_bus="physicalSharing"),
+    ]  # fmt: skip
+    cards = [
+        make_nic(4000, "", backing="legacy", device_name="vmnet8"),
+        make_nic(4001, "", backing="dvs", switch="dvs-60", port_key="40", port_vlan=Vlan("id", 140)),
+        make_nic(4002, "dvportgroup-98", backing="dvs", switch="dvs-60", port_key="41"),
+    ]
+    snapshots = [
+        Snapshot(1, "first", description="a\nb"),
+        Snapshot(2, "tried", parent=1, power_state="poweredOn"),
+        Snapshot(4, "again", parent=1, quiesced=True),
+        Snapshot(5, "other root"),
+        Snapshot(3, "back on this one", parent=2, power_state="suspended"),
+    ]
+    pair = [make_vm(number, name="ft", ft_role=number - 200, ft_partner=f"vm-{403 - number}") for number in (201, 202)]
+    for vm in (
+        *pair,
+        make_vm(203, disks=disks, nics=cards, resource_pool="resgroup-91", snapshot=True, snapshots=snapshots),
+        make_vm(204, iso="[gold] iso/tools.iso", vgpus=["grid_a", "grid_b"], extra_devices=["VirtualPCIPassthrough"]),
+        make_vm(
+            205,
+            nics=[],
+            iso="[] /vmimages/linux.iso",
+            power_state="poweredOff",
+            tools_status="toolsOld",
+            resource_pool="resgroup-93",
+        ),
+        make_vm(206, folder="", vapp="resgroup-v52", resource_pool="resgroup-v52", snapshot=True),
+        make_vm(207, host="host-34"),
+        make_vm(
+            208,
+            power_state="poweredOff",
+            tools_status="toolsNotRunning",
+            disabled_methods=["MigrateVM_Task", "PowerOnVM_Task"],
+        ),
+        make_vm(209, connection_state="disconnected"),
+        make_vm(210, nics=[make_nic(4000, "dvportgroup-65", backing="dvs")]),
+    ):
+        world.vms[vm.moref] = vm
+
+
+def test_what_no_shape_has_is_read_back(world: World, tmp_path: Path) -> None:
+    unusual(world)
+    write_recording(world, tmp_path / "first")
+    left_out: list[str] = []
+    again = read_recording(tmp_path / "first", left_out)
+    assert left_out == []
+    assert list(dangling(again)) == []
+    write_recording(again, tmp_path / "second")
+    assert texts(tmp_path / "second") == texts(tmp_path / "first")
+    for name in ("resource_pools", "vapps", "hosts", "datastores"):
+        assert getattr(again, name) == getattr(world, name), name
+    world.vms["vm-210"].nics[0].port_key = "h-2104000"  # the key the switch gave
+    odd = {moref: vm for moref, vm in world.vms.items() if vm.moref > "vm-200"}
+    assert {moref: again.vms[moref] for moref in odd} == odd
+
+
+def test_of_a_pair_the_readable_vm_tells_of_the_other(world: World, tmp_path: Path) -> None:
+    unusual(world)
+    world.vms["vm-202"].connection_state, world.vms["vm-202"].power_state = "inaccessible", "poweredOff"
+    write_recording(world, tmp_path / "first")
+    again = read_recording(tmp_path / "first")
+    partner = again.vms["vm-202"]
+    assert (partner.instance_uuid, partner.ft_role, partner.ft_partner) == (
+        world.vms["vm-202"].instance_uuid, 2, "vm-201"
+    )  # fmt: skip
+    write_recording(again, tmp_path / "second")
+    assert texts(tmp_path / "second") == texts(tmp_path / "first")
+
+
+def test_what_a_state_forbids_is_allowed_after_it(world: World, tmp_path: Path) -> None:
+    write_recording(world, tmp_path / "recording")
+    again = read_recording(tmp_path / "recording")
+    assert again.vms["vm-101"].power_state == "poweredOff"
+    assert again.vms["vm-101"].disabled_methods == []
+    assert again.vms["vm-100"].disabled_methods == ["ShutdownGuest"]
+    assert again.vms["vm-108"].connection_state == "connected"  # its host does not answer
+    assert again.connection_of(again.vms["vm-108"]) == "disconnected"
+
+
+@pytest.mark.parametrize(
+    ("change", "parents", "left"),
+    [
+        (lambda text: text.replace(">resgroup-92<", ">resgroup-99<"),
+         {"resgroup-91": "resgroup-9", "resgroup-92": "resgroup-9"}, []),
+        (lambda text: text.replace(">resgroup-9<", ">resgroup-91<"),
+         {"resgroup-91": "resgroup-9", "resgroup-92": "resgroup-91"}, []),
+        (lambda text: text.replace(">domain-c8<", ">domain-c7<"), {}, ["3 ResourcePool without a place"]),
+    ],
+    ids=["not recorded", "in a circle", "of no cluster"],
+)  # fmt: skip
+def test_pools_hang_on_something(
+    change: Any, parents: dict[str, str], left: list[str], world: World, tmp_path: Path
+) -> None:
+    unusual(world)
+    write_recording(world, tmp_path / "recording")
+    for path in tmp_path.glob("recording/*-ResourcePool-resgroup-9[1-9].xml"):
+        head, name, rest = path.read_text().partition("<name>parent</name>")
+        value, end, tail = rest.partition("</propSet>")
+        if "domain-c7" in change(">domain-c8<"):
+            tail = change(tail)
+        path.write_text(head + name + change(value) + end + tail)
+    left_out: list[str] = []
+    again = read_recording(tmp_path / "recording", left_out)
+    assert {moref: again.resource_pools[moref].parent for moref in parents} == parents
+    assert left_out == left
+    assert list(dangling(again)) == []
+
+
+def test_a_datastore_that_no_host_mounts_is_told(world: World, tmp_path: Path) -> None:
+    write_recording(world, tmp_path / "recording")
+    (path,) = tmp_path.glob("recording/*-Datastore-datastore-14.xml")
+    path.write_text(re.sub("<DatastoreHostMount>.*</DatastoreHostMount>", "", path.read_text()))
+    left_out: list[str] = []
+    read_recording(tmp_path / "recording", left_out)
+    assert left_out == ["1 Datastore that no host mounts, taken for one that every host does"]
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from pyVmomi import vim, vmodl
 
 from ingest.twin.registration import unregister_site
 from ingest.twin.vcenter import VCenterServer
-from ingest.twin.world import Folder, World
+from ingest.twin.world import Folder, ResourcePool, Snapshot, World
 from ingest.twin.worldfile import load_world, save_world
+from ingest.twin.worlds.integrity import dangling
 
 from .conftest import machine, make_vm
 
@@ -87,6 +88,27 @@ def test_a_host_is_chosen_when_none_is_named(si: Any, world: World) -> None:
     machine(si, 101).UnregisterVM()
     assert register(si, host=None, name="other/name").runtime.host._moId == "host-31"  # host-32 is in maintenance
     assert [vm.name for vm in world.vms.values()][-1] == "other%2fname"
+
+
+def test_a_pool_below_the_root_pool_takes_it(si: Any, world: World) -> None:
+    with world.lock:
+        world.resource_pools["resgroup-91"] = ResourcePool("resgroup-91", "gold", "resgroup-9", "domain-c8")
+        world.resource_pools["resgroup-92"] = ResourcePool("resgroup-92", "inner", "resgroup-91", "domain-c8")
+    machine(si, 101).UnregisterVM()
+    made = register(si, pool=pool(si, "resgroup-92"), host=None)
+    assert (made.resourcePool._moId, made.runtime.host._moId) == ("resgroup-92", "host-31")
+
+
+def test_a_pair_is_one_no_more(si: Any, world: World) -> None:
+    with world.lock:
+        for number, role in ((101, 2), (102, 1)):
+            world.vms[f"vm-{number}"].ft_role, world.vms[f"vm-{number}"].ft_partner = role, f"vm-{203 - number}"
+    machine(si, 101).UnregisterVM()
+    assert machine(si, 102).config.ftInfo.secondaries == []
+    assert list(dangling(world)) == [
+        (("vms", "vm-100", "nics", number, "network"), f"{lost} is none of the networks")
+        for number, lost in ((8, "network-99"), (9, "dvportgroup-99"))
+    ]
 
 
 def test_a_template_is_registered_on_a_host(si: Any, world: World) -> None:
@@ -260,6 +282,19 @@ def test_a_folder_shows_its_files_with_the_details_asked_for(si: Any) -> None:
     assert (type(disk), disk.capacityKb, disk.thin, disk.hardwareVersion) == (browser.VmDiskInfo, 40 << 20, True, None)
     assert (disk.fileSize, disk.owner) == (40 << 30, None)
     assert disk.modification is not None
+
+
+def test_a_chain_of_snapshots_is_all_there(si: Any, world: World) -> None:
+    with world.lock:
+        vm = world.vms["vm-101"]
+        vm.snapshot, vm.snapshots = True, [Snapshot(1, "first"), Snapshot(4, "second", parent=1)]
+        (disk,) = vm.disks
+        disk.file_name, disk.parent_file = "[gold] vm101/vm101-000004.vmdk", "[gold] vm101/vm101-000001.vmdk"
+        disk.ancestors = ("[gold] vm101/vm101.vmdk",)
+    found = search(si, "[gold] vm101", matchPattern=["*.vmdk", "*.vmsn"]).file
+    assert [item.path for item in found] == [
+        "vm101-000001.vmdk", "vm101-000004.vmdk", "vm101-Snapshot1.vmsn", "vm101-Snapshot4.vmsn", "vm101.vmdk"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

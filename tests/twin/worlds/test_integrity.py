@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
-from ingest.twin.generator import generate
+from ingest.twin.generator import REALISTIC, Rates, generate
+from ingest.twin.registration import unregister_site
 from ingest.twin.world import VM, ResourcePool, World
 from ingest.twin.worlds.integrity import dangling
 
@@ -71,4 +73,13 @@ def test_a_pool_in_a_pool_is_a_place_for_a_vm() -> None:
     world.resource_pools["resgroup-9"] = ResourcePool("resgroup-9", "gold", compute.resource_pool, compute.moref)
     world.resource_pools["resgroup-10"] = ResourcePool("resgroup-10", "inner", "resgroup-9", compute.moref)
     any_vm(world).resource_pool = "resgroup-10"
+    assert list(dangling(world)) == []
+
+
+def test_a_site_of_every_oddity_may_be_taken_out_of_the_inventory() -> None:
+    rates = Rates(**{field.name: 0.98 / len(dataclasses.fields(Rates)) for field in dataclasses.fields(Rates)})
+    world = generate(130, seed=5, shape=dataclasses.replace(REALISTIC, rates=rates))
+    assert unregister_site(world, [next(iter(world.datastores))]) > 1
+    assert list(dangling(world)) == []
+    assert unregister_site(world) > 100
     assert list(dangling(world)) == []

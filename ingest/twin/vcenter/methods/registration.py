@@ -47,7 +47,7 @@ def _registered(call: Call) -> Value:
         raise not_supported("The folder does not hold virtual machines.")
     path: str = call.argument("path")
     template: bool = call.argument("asTemplate")
-    compute = _compute(call, datacenter, template)
+    compute, pool = _pool(call, datacenter, template)
     host = _host(call, compute)
     split = split_path(path)
     datastore = datastore_named(world, split[0], datacenter) if split else None
@@ -62,14 +62,14 @@ def _registered(call: Call) -> Value:
         raise file_not_found(path)
     name = valid_name(call.argument("name") or stored.vm.name)
     free_name(call.reader.scene, call.this.moref, name)
-    made = register(world, stored, name=name, folder=call.this.moref, host=host, pool=compute.resource_pool)
+    made = register(world, stored, name=name, folder=call.this.moref, host=host, pool=pool)
     world.cloud.journal.record("registered", vm=made.name, moref=made.moref, uuid=made.instance_uuid)
     made.template = template
     return Ref("VirtualMachine", made.moref)
 
 
-def _compute(call: Call, datacenter: str, template: bool) -> Compute:
-    """The compute resource of the pool; a template has none and lives on the host it is given."""
+def _pool(call: Call, datacenter: str, template: bool) -> tuple[Compute, str]:
+    """(compute resource, resource pool) for the VM; a template is given a host instead and no pool."""
     world = call.service.world
     pool: Ref | None = call.argument("pool")
     host: Ref | None = call.argument("host")
@@ -80,14 +80,16 @@ def _compute(call: Call, datacenter: str, template: bool) -> Compute:
         if found is None:
             raise invalid_argument("host")
         compute = world.computes[found.compute]
+        wanted = compute.resource_pool
     else:
-        candidates = [item for item in world.computes.values() if pool and item.resource_pool == pool.moref]
-        if not candidates:
+        wanted = pool.moref if pool else ""
+        known = call.reader.scene.pools.get(wanted)
+        if known is None:
             raise invalid_argument("pool")
-        compute = candidates[0]
+        compute = world.computes[known.compute]
     if compute.datacenter != datacenter:
         raise invalid_argument("host" if template else "pool")
-    return compute
+    return compute, wanted
 
 
 def _host(call: Call, compute: Compute) -> str:

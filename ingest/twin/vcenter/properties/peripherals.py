@@ -14,6 +14,7 @@ from ingest.twin.vcenter.values import Data, Ref, Value
 from ingest.twin.world import VM
 
 PCI, SIO, USB, XHCI = 100, 400, 7000, 14000
+INSTALLER_ISO = "[iso] installer.iso"
 _UNKNOWN_KEY = 20000
 
 
@@ -79,7 +80,7 @@ def cdrom(scene: Scene, vm: VM) -> Data | None:
     if vm.iso:
         return _cdrom(free[0], vm.iso, scene.datastore_of_file(vm, vm.iso), vm.power_state == "poweredOn")
     if "VirtualCdrom" in vm.extra_devices:
-        return _cdrom(free[0], "[iso] installer.iso", vm.disks[0].datastore if vm.disks else "", True)
+        return _cdrom(free[0], INSTALLER_ISO, vm.disks[0].datastore if vm.disks else "", True)
     return _cdrom(free[0], "", "", False)
 
 
