@@ -28,6 +28,7 @@ _EVERYWHERE = frozenset({
     "VirtualPS2Controller", "VirtualPCIController", "VirtualSIOController", "VirtualKeyboard", "VirtualPointingDevice",
     "VirtualMachineVideoCard", "VirtualMachineVMCIDevice", *_CONTROLLERS,
 })  # fmt: skip
+_BOOTABLE_DISK = "VirtualMachineBootOptionsBootableDiskDevice"
 _NO_MAC = "00:00:00:00:00:00"
 # The only settings of a .vmx worth keeping: the others may hold anything, passwords included.
 _SETTINGS = frozenset({"uuid.action", "disk.EnableUUID"})
@@ -132,6 +133,10 @@ class _Machine:
         vm.guest_full_name = document.text("config/guestFullName")
         vm.firmware = document.text("config/firmware") or "bios"
         vm.secure_boot = document.flag("config/bootOptions/efiSecureBootEnabled")
+        options = document.get("config/bootOptions")
+        order = options.findall("bootOrder") if options is not None else []
+        disks = (item.findtext("deviceKey", "") for item in order if kind_of(item) == _BOOTABLE_DISK)
+        vm.boot_disk_key = integer(next(disks, ""))
         vm.ft_role = document.number("config/ftInfo/role")
         vm.encrypted = document.get("config/keyId") is not None
         vm.annotation = document.text("config/annotation")
