@@ -54,7 +54,7 @@ CENSUS = seen.Census(
     ),
     network_offerings=(
         seen.NetworkOffering(
-            id="w-1", name="l2", guestiptype="L2", specifyvlan=True, traffictype="Guest", state="Disabled", tags="guest",
+            id="w-1", name="l2", guestiptype="L2", specifyvlan=True, traffictype="Guest", state="Disabled",
             domainid="d-2", service=(seen.NetworkService(name="UserData"),),
         ),
         seen.NetworkOffering(id="w-2", name="management", traffictype="Management"),
