@@ -10,7 +10,7 @@ from ingest.cloudstack.census import read_census
 from ingest.cloudstack.client import CloudStackClient
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.inventory import Inventory
-from ingest.twin.cloudstack.configuration import DEFAULTS
+from ingest.twin.cloudstack.configuration import DEFAULTS, ZONE_SCOPED
 from ingest.twin.from_catalogue import world_from_census
 from ingest.twin.from_inventory import world_from_inventory
 from ingest.twin.scrub import scrub
@@ -52,7 +52,7 @@ def record(
         world = world_from_inventory(inventory)
     else:
         with CloudStackClient(cloudstack) as client:
-            census = read_census(client, sorted(DEFAULTS), progress=progress)
+            census = read_census(client, sorted(DEFAULTS), sorted(ZONE_SCOPED), progress=progress)
         world = world_from_census(inventory, census)
         missing += [(f"CloudStack: {one.what}", one.why) for one in census.unread]
     left_out = [vm for vm in inventory.vms if vm.moref not in world.vms]

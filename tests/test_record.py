@@ -27,15 +27,18 @@ from ingest.plan.sheet import Sheet
 from ingest.plan.validate import validate
 from ingest.record import Recorded, record
 from ingest.stages.validate import planned_imports
-from ingest.twin.cloud import SystemVm
-from ingest.twin.generator import CLEAN, REALISTIC, admin_keys, generate
+from ingest.twin.cloud import PhysicalNetwork, ResourceLimit, SystemVm
+from ingest.twin.generator import CLEAN, REALISTIC, Rates, admin_keys, generate
 from ingest.twin.scrub import scrub
 from ingest.twin.serving import Twin
 from ingest.twin.world import World
 from ingest.twin.worldfile import load_world, save_world
 from ingest.twin.worlds.integrity import dangling
+from ingest.twin.worlds.oddities import ODDITIES
 from tests.plan.twin_site import Site, cloudstack_of, running, vcenter_of
 
+# One VM of each oddity but nested vApps, which become one, and some ordinary ones.
+UNUSUAL = replace(REALISTIC, rates=Rates(**dict.fromkeys(set(ODDITIES) - {"nested_vapp"}, 1 / 110)))
 # Every list a plan, an import or an undo looks at.
 LISTS: dict[str, tuple[str, dict[str, Any]]] = {
     "listZones": ("zone", {}),
@@ -45,6 +48,8 @@ LISTS: dict[str, tuple[str, dict[str, Any]]] = {
     "listDomains": ("domain", {"listall": True}),
     "listAccounts": ("account", {"listall": True}),
     "listProjects": ("project", {"listall": True}),
+    "listPhysicalNetworks": ("physicalnetwork", {}),
+    "listNetworkOfferings": ("networkoffering", {}),
     "listNetworks": ("network", {"listall": True, "projectid": "-1"}),
     "listVlanIpRanges": ("vlaniprange", {}),
     "listServiceOfferings": ("serviceoffering", {"state": "all"}),
@@ -84,6 +89,8 @@ def look(site: Site) -> Seen:
     snapshot = site.snapshot()
     snapshot = snapshot.model_copy(update={"inventory": replace(snapshot.inventory, requests=0)})
     rows = {name: site.client.list_all(name, key, **parameters) for name, (key, parameters) in LISTS.items()}
+    for zone in rows["listZones"]:
+        rows["listConfigurations"] += site.client.list_all("listConfigurations", "configuration", zoneid=zone["id"])
     sheet = enrich(snapshot, Rules())
     findings = validate(sheet, snapshot)
     return Seen(snapshot, rows, sheet, findings, planned_imports(resolve(rows_to_import(sheet), snapshot), findings))
@@ -101,9 +108,29 @@ class Copied:
 def made(name: str) -> World:
     if name == "demo":
         return load_world(data_file("demo-world.yaml"))
-    world = generate(110, seed=3, shape=REALISTIC)
-    inactive = next(iter(world.cloud.service_offerings.values()))
+    world = generate(110, seed=3, shape=UNUSUAL)
+    cloud = world.cloud
+    zone = next(iter(cloud.zones.values()))
+    inactive, available = list(cloud.service_offerings.values())[:2]
     inactive.state = "Inactive"
+    available.offerha = True
+    disabled = next(iter(cloud.network_offerings.values()))
+    disabled.state = "Disabled"
+    cable = PhysicalNetwork("second-cable", "second", zone.id, "3000-3099", tags="second")
+    cloud.physical_networks[cable.id] = cable
+    network = next(one for one in cloud.networks.values() if one.zoneid == zone.id)
+    network.physicalnetworkid, network.networkofferingid = cable.id, disabled.id
+    network.networkdomain, network.created = "cs.example.org", 1.7e9
+    cloud.configuration["max.account.volumes"] = "50"
+    cloud.zone_configuration[zone.id] = {"network.throttling.rate": "0"}
+    owner = next(one for one in cloud.accounts.values() if one.accounttype == 0)
+    cloud.limits += [
+        ResourceLimit("account", owner.id, "volume", -1),
+        ResourceLimit("account", owner.id, "cpu", 900),
+        ResourceLimit("domain", owner.domainid, "memory", 1 << 20),
+    ]
+    template = next(iter(cloud.templates.values()))
+    template.templatetag, template.details = "any", {"nicAdapter": "Vmxnet3"}
     return world
 
 
@@ -122,9 +149,10 @@ def partly_imported(site: Site) -> None:
     # A VM that CloudStack stopped has no host there, only in vCenter.
     second.hostid = ""
     second.state = "Stopped"
+    second.tags, second.isoid, second.haenable = {"owner": "jane"}, "b5e5a5a2-0000-4000-8000-000000000001", True
 
 
-@pytest.fixture(scope="module", params=["demo", "realistic"])
+@pytest.fixture(scope="module", params=["demo", "unusual"])
 def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
     original = made(request.param)
     file = tmp_path_factory.mktemp("recorded") / "site.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 from ingest.cloudstack.client import CloudStackClient
@@ -17,8 +17,16 @@ def _silent(_text: str) -> None:
     """Progress nobody listens to."""
 
 
-def read_census(client: CloudStackClient, configuration: Iterable[str], *, progress: Progress = _silent) -> Census:
-    """All objects but the unmanaged VMs (vCenter knows them better); `configuration` names the settings to read.
+def read_census(
+    client: CloudStackClient,
+    configuration: Collection[str],
+    zone_configuration: Collection[str] = (),
+    *,
+    progress: Progress = _silent,
+) -> Census:
+    """All objects but the unmanaged VMs (vCenter knows them better).
+
+    `configuration` names the global settings to read, `zone_configuration` those to read for every zone.
 
     A list the server refuses is left empty and named in `unread`: a role may lack it, an older release may not have
     it. Raises the client's errors when the key is wrong or the server cannot be reached.
@@ -34,10 +42,19 @@ def read_census(client: CloudStackClient, configuration: Iterable[str], *, progr
             unread.append(Unread(what=what, why=error.message))
             return ()
 
+    zones = read("zones", client.list_zones)
+
+    def settings() -> Iterator[tuple[str, dict[str, str]]]:
+        yield "", client.list_configurations(configuration)
+        for zone in zones:
+            yield zone.id, client.list_configurations(zone_configuration, zone.id)
+
+    in_zones = dict(read("settings", settings))
     census = Census(
         cloudstack_version=version,
-        configuration=dict(read("settings", lambda: client.list_configurations(configuration).items())),
-        zones=read("zones", client.list_zones),
+        configuration=in_zones.pop("", {}),
+        zone_configuration=in_zones,
+        zones=zones,
         pods=read("pods", client.list_pods),
         clusters=read("clusters", lambda: client.list_clusters(None)),
         hosts=read("hosts", client.list_hosts),
@@ -45,6 +62,8 @@ def read_census(client: CloudStackClient, configuration: Iterable[str], *, progr
         accounts=read("accounts", client.list_accounts),
         callers=read("the account of the key", client.list_own_accounts),
         projects=read("projects", client.list_projects),
+        physical_networks=read("physical networks", client.list_physical_networks),
+        network_offerings=read("network offerings", lambda: client.list_network_offerings(None)),
         networks=read("networks", client.list_networks),
         ip_ranges=read("address ranges of networks", client.list_ip_ranges),
         service_offerings=read("compute offerings", lambda: client.list_service_offerings("all")),

@@ -92,9 +92,9 @@ class CloudStackClient(ApiCaller):
         """All physical networks, with the VLAN ids CloudStack hands out itself."""
         return self._list(PhysicalNetwork, "listPhysicalNetworks", "physicalnetwork")
 
-    def list_network_offerings(self) -> list[NetworkOffering]:
-        """The network offerings a network can be made of."""
-        return self._list(NetworkOffering, "listNetworkOfferings", "networkoffering", state="Enabled")
+    def list_network_offerings(self, state: str | None = "Enabled") -> list[NetworkOffering]:
+        """The network offerings a network can be made of; with None those of every state."""
+        return self._list(NetworkOffering, "listNetworkOfferings", "networkoffering", state=state)
 
     def list_ip_ranges(self) -> list[IpRange]:
         """The address ranges of networks; Shared networks have them."""
@@ -162,7 +162,7 @@ class CloudStackClient(ApiCaller):
             "virtualmachine",
             listall=True,
             projectid=_ALL_PROJECTS,
-            details="nics,servoff,tmpl",
+            details="nics,servoff,tmpl,iso",
             id=vm_id,
             zoneid=zone_id,
             name=name,
@@ -180,12 +180,15 @@ class CloudStackClient(ApiCaller):
         """All volumes that are not removed, those of projects included."""
         return self._list(Volume, "listVolumes", "volume", listall=True, projectid=_ALL_PROJECTS)
 
-    def list_configurations(self, names: Iterable[str]) -> dict[str, str]:
-        """Global settings by name; a setting this release does not have is missing, one without a value is ''."""
+    def list_configurations(self, names: Iterable[str], zone_id: str | None = None) -> dict[str, str]:
+        """Global settings by name, or those in force in a zone; one without a value is ''.
+
+        A setting this release does not have is missing, and so is one that zones cannot have.
+        """
         values: dict[str, str] = {}
         for name in names:
             # The server searches for parts of names.
-            for row in self.list_all("listConfigurations", "configuration", name=name):
+            for row in self.list_all("listConfigurations", "configuration", name=name, zoneid=zone_id):
                 if row.get("name") == name:
                     values[name] = str(row.get("value", ""))
         return values

@@ -67,6 +67,9 @@ class Network(ApiObject):
     state: str = ""
     zoneid: str = ""
     physicalnetworkid: str = ""
+    networkofferingid: str = ""
+    networkdomain: str = ""
+    created: str = ""
     broadcasturi: str = ""
     vlan: str = ""
     cidr: str = ""
@@ -89,6 +92,14 @@ class PhysicalNetwork(ApiObject):
     zoneid: str = ""
     state: str = ""
     vlan: str = ""
+    isolationmethods: str = ""
+    tags: str = ""
+
+
+class NetworkService(ApiObject):
+    """A service an offering gives its networks, such as Dhcp."""
+
+    name: str
 
 
 class NetworkOffering(ApiObject):
@@ -103,7 +114,10 @@ class NetworkOffering(ApiObject):
     traffictype: str = ""
     domainid: str = ""
     zoneid: str = ""
+    ispersistent: bool = False
     forvpc: bool = False
+    tags: str = ""
+    service: tuple[NetworkService, ...] = ()
 
 
 class IpRange(ApiObject):
@@ -132,6 +146,7 @@ class ServiceOffering(ApiObject):
     domainid: str = ""
     zoneid: str = ""
     diskofferingid: str = ""
+    offerha: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -232,6 +247,8 @@ class Project(Limited):
 
 
 class Template(ApiObject):
+    """`details` are given to VMs imported with it; they may hold anything, so they are never saved with it."""
+
     id: str
     name: str
     hypervisor: str = ""
@@ -241,6 +258,7 @@ class Template(ApiObject):
     format: str = ""
     zoneid: str = ""
     templatetag: str = ""
+    details: dict[str, str] = Field(default_factory=dict, exclude=True)
 
 
 class OsType(ApiObject):
@@ -321,10 +339,16 @@ class InstanceNic(ApiObject):
     deviceid: int = 0
 
 
+class Tag(ApiObject):
+    key: str
+    value: str = ""
+
+
 class VirtualMachine(ApiObject):
     """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM.
 
-    `memory` in MiB, `cpuspeed` in MHz. `details` may hold passwords: they are never saved with it.
+    `memory` in MiB, `cpuspeed` in MHz. `details` may hold passwords: they are never saved with it. `isoid` is the
+    attached ISO's.
     """
 
     id: str
@@ -345,6 +369,10 @@ class VirtualMachine(ApiObject):
     memory: int = 0
     hypervisor: str = ""
     created: str = ""
+    userid: str = ""
+    haenable: bool = False
+    isoid: str = ""
+    tags: tuple[Tag, ...] = ()
     details: dict[str, str] = Field(default_factory=dict, exclude=True)
     nic: tuple[InstanceNic, ...] = ()
 
@@ -454,8 +482,11 @@ class Unread(BaseModel):
 class Census(Catalogue):
     """Everything of CloudStack a copy of it needs. Tuples keep the server's order.
 
-    `callers` are the accounts the key belongs to: one. `unread` are the lists that were refused; they are empty here.
+    `network_offerings` are those of every state. `zone_configuration` are settings by zone id. `callers` are the
+    accounts the key belongs to: one. `unread` are the lists that were refused; they are empty here.
     """
+
+    zone_configuration: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     pods: tuple[Pod, ...] = ()
     ip_ranges: tuple[IpRange, ...] = ()

@@ -83,7 +83,8 @@ class Disk:
     `disk_id` is vSphere's diskObjectId (`37-2000`), the id CloudStack uses. `backing` is `flat` for file-backed
     disks CloudStack can list, `rdm` or the backing class name otherwise. `controller` is one of lsilogic, lsisas1068,
     buslogic, pvscsi, ide, sata, nvme or ''; CloudStack reports the last three as `none`. `parent_file` is '' unless
-    the disk is a delta over another file (snapshot or linked clone).
+    the disk is a delta over another file (snapshot or linked clone); `ancestors` are the files below that, nearest
+    first.
     """
 
     key: int
@@ -101,6 +102,7 @@ class Disk:
     sharing: str = "sharingNone"
     shared_bus: str = "noSharing"
     parent_file: str = ""
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class VirtualMachine:
 
     `path` is the decoded folder path for people (`/DC/vm/folder/name`). `cluster` is '' for a standalone host.
     `tools_status` is guest.toolsStatus (toolsOk, toolsOld, toolsNotRunning, toolsNotInstalled) or ''.
-    `managed_by` is the extension key that owns the VM, '' for ordinary VMs. `unreadable` is True when vCenter could
-    not read the configuration (inaccessible, orphaned): most fields are then empty.
+    `managed_by` is the extension key that owns the VM, '' for ordinary VMs. `boot_disk_key` is the key of the first
+    disk in the VM's boot order, 0 when none is set. `unreadable` is True when vCenter could not read the configuration
+    (inaccessible, orphaned): most fields are then empty.
     """
 
     moref: str
@@ -137,6 +140,7 @@ class VirtualMachine:
     tools_status: str = ""
     firmware: str = "bios"
     secure_boot: bool = False
+    boot_disk_key: int = 0
     in_vapp: bool = False
     has_snapshot: bool = False
     consolidation_needed: bool = False

@@ -271,7 +271,7 @@ def _span(offering: ServiceOffering) -> int:
 
 
 def root_disk(vm: VirtualMachine, decided: Decided) -> Choice:
-    """By rule; else the disk that boots, as far as vCenter tells: the only one, or the first by bus and unit."""
+    """By rule; else the disk that boots: the one the boot order names, the only one, or the first by bus and unit."""
     if not vm.disks:
         return Choice("", "guess", "the VM has no disk")
     order = sorted(vm.disks, key=lambda disk: (disk.controller_bus, disk.unit, disk.key))
@@ -281,6 +281,9 @@ def root_disk(vm: VirtualMachine, decided: Decided) -> Choice:
         if named:
             return Choice(named[0].disk_id, "certain", f"{named[0].label}, by {decided.source('root_disk')}")
         return Choice("", "guess", f"{decided.source('root_disk')} names '{label}', which the VM does not have")
+    booted = next((disk for disk in order if disk.key == vm.boot_disk_key), None)
+    if booted is not None:
+        return Choice(booted.disk_id, "certain", f"{booted.label}, by vCenter's boot order")
     if len(order) == 1:
         return Choice(order[0].disk_id, "certain", "the only disk")
     why = f"{order[0].label}: lowest bus and unit of {len(order)} disks"

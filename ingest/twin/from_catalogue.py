@@ -2,9 +2,11 @@
 
 The vSphere side is that of `world_from_inventory`. The CloudStack side keeps ids and names. Not in the copy: API keys,
 passwords and mail addresses (never read; the copy gets keys and a password of its own), jobs, events, removed objects
-(so the removed volumes that hide a VM from the listing), hosts of other hypervisors and volumes without a VM. Of a
-template in several zones the first is kept, of several address ranges of a network the first. The details of a VM are
-those that steer an import; others may hold passwords.
+(so the removed volumes that hide a VM from the listing), hosts of other hypervisors and volumes without a VM. Nor what
+no list shows: members of datastore clusters, the name of a template on storage, where a VM ran last; and what would
+take a call for each object: who else may use a network, snapshots, Kubernetes clusters. Of a template in several zones
+the first is kept, of several address ranges of a network the first. The details of VMs and templates are those that
+steer an import; others may hold passwords.
 """
 
 from __future__ import annotations
@@ -12,12 +14,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Literal
 
 from ingest.model import catalogue as seen
 from ingest.model.inventory import Inventory
 from ingest.twin import cloud as c
+from ingest.twin.cloudstack import configuration
+from ingest.twin.cloudstack.limits import LIMITED, account_limit, domain_limit
 from ingest.twin.from_inventory import vsphere_side
 from ingest.twin.world import VM, World
 from ingest.twin.worlds.parts import Parts
@@ -70,12 +75,15 @@ class _Copy:
             zone.id: c.Zone(zone.id, zone.name, zone.networktype or "Advanced", zone.allocationstate or "Enabled")
             for zone in census.zones
         }
+        self._zone_settings()
         cloud.pods = {pod.id: c.Pod(pod.id, pod.name, pod.zoneid) for pod in census.pods if pod.zoneid in cloud.zones}
         self._clusters()
         self._hosts()
         self._domains()
         self._accounts()
         self._projects()
+        self._physical_networks()
+        self._network_offerings()
         self._networks()
         self._offerings()
         self._pools()
@@ -85,6 +93,15 @@ class _Copy:
         for vm in census.system_vms:
             pod = vm.podid if vm.podid in cloud.pods else ""
             cloud.system_vms[vm.id] = c.SystemVm(vm.id, vm.name, pod, vm.hostid if vm.hostid in cloud.hosts else "")
+
+    def _zone_settings(self) -> None:
+        """Only what differs from the global settings: of the others a zone has no value of its own."""
+        cloud = self.cloud
+        for zone_id, settings in self.census.zone_configuration.items():
+            shared = configuration.everything(cloud)
+            own = {name: value for name, value in settings.items() if value != shared.get(name)}
+            if own and zone_id in cloud.zones:
+                cloud.zone_configuration[zone_id] = own
 
     def _clusters(self) -> None:
         computes: dict[tuple[str, str], list[str]] = {}
@@ -190,14 +207,16 @@ class _Copy:
             self.cloud.projects[found.id] = c.Project(found.id, found.name, home, account.id, found.state or "Active")
             self._limits("account", account.id, found)
 
-    def _limits(self, owner: str, owner_id: str, found: seen.Limited) -> None:
+    def _limits(self, owner: Literal["account", "domain"], owner_id: str, found: seen.Limited) -> None:
+        """Limits that differ from what the settings give everybody; "Unlimited" mostly does not."""
+        in_force = domain_limit if owner == "domain" else account_limit
         for field, resource in LIMITS.items():
             said = getattr(found, field)
-            if said.removeprefix("-").isdecimal() or said == "Unlimited":
-                most = -1 if said == "Unlimited" else int(said)
-                self.cloud.limits.append(
-                    c.ResourceLimit("domain" if owner == "domain" else "account", owner_id, resource, most)
-                )
+            if not said.removeprefix("-").isdecimal() and said != "Unlimited":
+                continue
+            most = -1 if said == "Unlimited" else int(said)
+            if most != in_force(self.cloud, owner_id, LIMITED[resource]):
+                self.cloud.limits.append(c.ResourceLimit(owner, owner_id, resource, most))
 
     def _owner(self, account: str, domainid: str, projectid: str) -> str:
         """The account behind an owned object; the system's own, which is never listed, is the administrator here."""
@@ -205,6 +224,42 @@ class _Copy:
         if project is not None:
             return project.accountid
         return self.owners.get((domainid, account), self.admin.id)
+
+    def _physical_networks(self) -> None:
+        for found in self.census.physical_networks:
+            if found.zoneid in self.cloud.zones:
+                self.cloud.physical_networks[found.id] = c.PhysicalNetwork(
+                    found.id,
+                    found.name,
+                    found.zoneid,
+                    found.vlan,
+                    found.state or "Enabled",
+                    found.isolationmethods,
+                    found.tags,
+                )
+
+    def _network_offerings(self) -> None:
+        """Those for guests; where they could not be read, the ones every installation starts with stay."""
+        cloud = self.cloud
+        offerings: dict[str, c.NetworkOffering] = {}
+        for found in self.census.network_offerings:
+            kind = _NETWORK_TYPES.get(found.guestiptype)
+            if kind is not None and found.traffictype in ("", "Guest"):
+                offerings[found.id] = c.NetworkOffering(
+                    id=found.id,
+                    name=found.name,
+                    guestiptype=kind,
+                    specifyvlan=found.specifyvlan,
+                    specifyipranges=found.specifyipranges,
+                    ispersistent=found.ispersistent,
+                    forvpc=found.forvpc,
+                    services=[service.name for service in found.service],
+                    tags=found.tags,
+                    domainids=_known(found.domainid, cloud.domains),
+                    zoneids=_known(found.zoneid, cloud.zones),
+                    state=found.state or "Enabled",
+                )
+        cloud.network_offerings = offerings or cloud.network_offerings
 
     def _networks(self) -> None:
         ranges: dict[str, seen.IpRange] = {}
@@ -233,6 +288,10 @@ class _Copy:
                 projectid=found.projectid if found.projectid in self.cloud.projects else "",
                 issystem=found.issystem,
                 displaytext=found.displaytext,
+                networkofferingid=_present(found.networkofferingid, self.cloud.network_offerings),
+                physicalnetworkid=_present(found.physicalnetworkid, self.cloud.physical_networks),
+                networkdomain=found.networkdomain,
+                created=_seconds(found.created),
             )
 
     def _offerings(self) -> None:
@@ -274,6 +333,7 @@ class _Copy:
                 domainids=_known(found.domainid, cloud.domains),
                 zoneids=_known(found.zoneid, cloud.zones),
                 state=found.state,
+                offerha=found.offerha,
             )
 
     def _pools(self) -> None:
@@ -315,6 +375,8 @@ class _Copy:
                 found.hypervisor,
                 found.isready,
                 found.format or "OVA",
+                templatetag=found.templatetag,
+                details=_telling(found.details),
             )
 
     def _instances(self) -> None:
@@ -350,13 +412,17 @@ class _Copy:
                 moref=machine.moref if machine else "",
                 cpuspeed=found.cpuspeed,
                 projectid=project.id if project else "",
-                details={name: value for name, value in found.details.items() if name in DETAILS},
+                details=_telling(found.details),
                 nics=[
                     c.InstanceNic(nic.id, nic.networkid, nic.macaddress, nic.ipaddress, nic.isdefault, nic.deviceid)
                     for nic in found.nic
                     if nic.networkid in self.cloud.networks
                 ],
                 created=_seconds(found.created),
+                tags={tag.key: tag.value for tag in found.tags},
+                isoid=found.isoid,
+                userid=_present(found.userid, self.cloud.users),
+                haenable=found.haenable,
             )
 
     def _behind(self, found: seen.VirtualMachine, host: c.Host | None, candidates: Iterable[VM]) -> VM | None:
@@ -399,6 +465,16 @@ def _same(one: seen.Account, other: seen.Account | None) -> bool:
 def _known(comma_list: str, table: dict[str, c.Domain] | dict[str, c.Zone]) -> list[str]:
     """The ids of a comma list that are known; none means that everybody may use it."""
     return [one for one in re.split(r"\s*,\s*", comma_list) if one in table]
+
+
+def _present(id_: str, table: Collection[str]) -> str:
+    """The id when it leads somewhere, else ''."""
+    return id_ if id_ in table else ""
+
+
+def _telling(details: dict[str, str]) -> dict[str, str]:
+    """The details that steer an import."""
+    return {name: value for name, value in details.items() if name in DETAILS}
 
 
 def _number(text: str | None) -> int | None:

@@ -2,8 +2,8 @@
 
 The vSphere side is as faithful as an inventory allows: objects keep their ids and names, VMs their devices. What an
 inventory does not hold is made up: the ids of folders, resource pools and vApps, and BIOS UUIDs. Folders and vApps are
-rebuilt from paths, where a `/` in a name cannot be told from a level and nested vApps become one; the shared bus of
-SCSI controllers is not kept. The CloudStack side is generated to fit, all of it owned by one account.
+rebuilt from paths, where a `/` in a name cannot be told from a level and nested vApps become one. The CloudStack side
+is generated to fit, all of it owned by one account.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ logger = logging.getLogger("ingest.twin")
 
 OWNER = Tenant("operations", "Corporate")
 CONTROLLERS: tuple[Controller, ...] = get_args(Controller)
+_BACKINGS: dict[str, DiskBacking] = {"SeSparse": "seflat", "Sparse": "sparse", "RawDiskVer2": "raw"}  # parts of classes
 
 
 def world_from_inventory(inventory: seen.Inventory, *, seed: int = 1) -> World:
@@ -211,6 +212,7 @@ class _Copy:
             tools_status=found.tools_status,
             firmware=found.firmware,
             secure_boot=found.secure_boot,
+            boot_disk_key=found.boot_disk_key,
             snapshot=found.has_snapshot,
             consolidation_needed=found.consolidation_needed,
             question=found.question,
@@ -219,7 +221,7 @@ class _Copy:
             annotation=found.annotation,
             custom_fields=dict(found.custom_fields),
             extra_devices=list(found.passthrough),
-            nics=[self._nic(nic) for nic in found.nics],
+            nics=[self._nic(nic, found.datacenter) for nic in found.nics],
             disks=[self._disk(disk, found.moref) for disk in found.disks],
         )
         if found.in_vapp:
@@ -248,10 +250,12 @@ class _Copy:
             parent = self.parts.folder(name, parent, datacenter)
         return parent
 
-    def _nic(self, found: seen.Nic) -> Nic:
+    def _nic(self, found: seen.Nic, datacenter: str) -> Nic:
         network = self.world.networks.get(found.network_moref)
-        nowhere: Backing = "standard" if found.network_name else "none"
-        backing: Backing = nowhere if found.kind == "unattached" else found.kind
+        backing = _unattached(found) if found.kind == "unattached" else found.kind
+        switch = self.switches.get((datacenter, found.switch_uuid), "") if backing == "dvs" and network is None else ""
+        # The key of a port group that is gone.
+        key = network.moref if network is not None else found.portgroup_key if switch else ""
         port_vlan = None
         if network is not None and network.kind == "dvs" and network.vlan_override_allowed:
             port_vlan = found.vlan if found.vlan != network.vlan else None
@@ -259,20 +263,19 @@ class _Copy:
             key=found.key,
             label=found.label,
             mac=found.mac,
-            network=network.moref if network is not None else "",
+            network=key,
             backing=backing,
             card=found.card_class,
             port_key=found.port_key,
-            device_name=found.network_name if backing == "standard" else "",
+            device_name=found.network_name if backing in ("standard", "legacy") else "",
             connected=found.connected,
             start_connected=found.start_connected,
             ips=found.ipv4,
             port_vlan=port_vlan,
+            switch=switch,
         )
 
     def _disk(self, found: seen.Disk, vm_moref: str) -> Disk:
-        # CloudStack drops every backing that is no flat file; which one it was makes no difference to it.
-        backing: DiskBacking = "flat" if found.backing == "flat" else "seflat" if "SeSparse" in found.backing else "rdm"
         controller = next((known for known in CONTROLLERS if known == found.controller), CONTROLLERS[0])
         return Disk(
             key=found.key,
@@ -284,11 +287,29 @@ class _Copy:
             controller=controller,
             bus=found.controller_bus,
             unit=found.unit,
-            backing=backing,
+            backing=_backing(found.backing),
             mode=found.mode,
             sharing=found.sharing,
             parent_file=found.parent_file,
+            ancestors=found.ancestors,
+            shared_bus=found.shared_bus,
         )
+
+
+def _unattached(found: seen.Nic) -> Backing:
+    """What stands behind a card that is on no network: the reader's problem code tells."""
+    if found.problem == "unknown-backing":
+        return "legacy"
+    if found.problem in ("portgroup-unknown", "no-portgroup-key"):
+        return "dvs"
+    return "standard" if found.network_name else "none"
+
+
+def _backing(kind: str) -> DiskBacking:
+    """CloudStack drops every backing that is no flat file, so that for one of an unknown class any other will do."""
+    if kind in ("flat", "rdm"):
+        return "flat" if kind == "flat" else "rdm"
+    return next((backing for part, backing in _BACKINGS.items() if part in kind), "rdm")
 
 
 def _below(path: str, folder: str, name: str) -> list[str]:

@@ -22,7 +22,7 @@ from ingest.twin.worlds.site import MISSING_VLAN, SHARED_VLAN, Site, lay_out, ma
 
 __all__ = ["CLEAN", "REALISTIC", "SHAPES", "Draft", "Rates", "Shape", "admin_keys", "generate"]
 
-NEEDS_OTHERS = ("duplicate_name", "duplicate_mac")
+NEEDS_OTHERS = ("duplicate_name", "duplicate_mac", "fault_tolerant_secondary")
 MAXIMUM_SIZE = 200_000
 
 

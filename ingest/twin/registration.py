@@ -158,7 +158,7 @@ def _claim_port(world: World, nic: Nic) -> None:
         card.port_key
         for vm in world.vms.values()
         for card in vm.nics
-        if card.network in world.networks and world.networks[card.network].switch == network.switch
+        if (card.switch or (card.network in world.networks and world.networks[card.network].switch)) == network.switch
     }
     if nic.port_key in used:
         nic.port_key = str(1 + max((int(key) for key in used if key.isdigit()), default=0))

@@ -4,7 +4,7 @@ Every run of letters becomes another run of the same length and case, the same o
 `[datastore] folder/file.vmdk`, `vcenter/datacenter/cluster`, tags. So equal names stay equal and different ones
 different, whatever their case; what a host name may not hold stays there; `ds1` stays a part of `ds10`. Digits, signs
 and escapes such as `%2f` are kept, and so are ids, MACs, VLANs and private addresses. Public addresses get another
-first half. Notes go, values of custom fields are numbered.
+first half. Notes go, custom fields and tags are numbered.
 
 This keeps people from reading along. It does not keep a secret from somebody who knows the site: lengths, digits and
 repetitions are still there.
@@ -255,6 +255,11 @@ def _forget(world: World, renamed: Callable[[str], str]) -> None:
                 renamed(value) if key == INTERNAL_NAME_FIELD else values.setdefault(value, f"value {len(values) + 1}")
             )
             for key, value in vm.custom_fields.items()
+        }
+    for instance in world.cloud.instances.values():
+        instance.tags = {
+            keys.setdefault(key, f"field {len(keys) + 1}"): values.setdefault(value, f"value {len(values) + 1}")
+            for key, value in instance.tags.items()
         }
     world.cloud.jobs.clear()
     world.cloud.events.clear()

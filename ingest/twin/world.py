@@ -227,8 +227,8 @@ class VM:
 
     `snapshot` alone stands for one snapshot; `snapshots` lists them, the current one last. `ft_role` is 1 for the
     primary of a fault tolerant pair, 2 for the secondary, `ft_partner` the other VM. `iso` is a connected image,
-    `[datastore] path`; `vgpus` are profile names. `revision` grows with every change, so that rendered answers can be
-    cached per (moref, revision).
+    `[datastore] path`; `vgpus` are profile names. `boot_disk_key` is the key of the first disk in its boot order, 0
+    without one. `revision` grows with every change, so that rendered answers can be cached per (moref, revision).
     """
 
     moref: str
@@ -253,6 +253,7 @@ class VM:
     tools_status: str = "toolsOk"
     firmware: str = "bios"
     secure_boot: bool = False
+    boot_disk_key: int = 0
     snapshot: bool = False
     snapshots: list[Snapshot] = field(default_factory=list)
     consolidation_needed: bool = False

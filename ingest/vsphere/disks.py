@@ -59,6 +59,7 @@ def _disk(
         sharing=backing.sharing or "sharingNone",
         shared_bus=(controller.shared_bus if controller else "") or "noSharing",
         parent_file=backing.parent_file,
+        ancestors=backing.ancestors,
     )
 
 

@@ -15,6 +15,7 @@ from ingest.vsphere.rows import CARD_KINDS, BackingRow, DeviceRow, GuestNicRow, 
 NS = "{urn:vim25}"
 _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _TRUE = ("true", "1")
+BOOTABLE_DISK = "VirtualMachineBootOptionsBootableDiskDevice"
 
 
 def text_of(element: Element, name: str) -> str:
@@ -77,6 +78,7 @@ def _device_row(device: Element, kind: str, mac: str, is_card: bool) -> DeviceRo
 
 def _backing_row(backing: Element) -> BackingRow:
     values: dict[str, str] = {}
+    ancestors: tuple[str, ...] = ()
     for member in backing:
         field = _BACKING_FIELDS.get(member.tag)
         if field is not None:
@@ -87,7 +89,18 @@ def _backing_row(backing: Element) -> BackingRow:
             values["port_key"] = text_of(member, "portKey")
         elif member.tag == NS + "parent":
             values["parent_file"] = text_of(member, "fileName")
-    return BackingRow(class_of(backing), **values)
+            ancestors = _ancestors(member)
+    return BackingRow(class_of(backing), **values, ancestors=ancestors)
+
+
+def _ancestors(parent: Element) -> tuple[str, ...]:
+    """The files below a parent, nearest first."""
+    found: list[str] = []
+    below = parent.find(NS + "parent")
+    while below is not None:
+        found.append(text_of(below, "fileName"))
+        below = below.find(NS + "parent")
+    return tuple(found)
 
 
 def _guest_nic_rows(value: Element) -> tuple[GuestNicRow, ...]:
@@ -103,6 +116,12 @@ def _guest_nic_rows(value: Element) -> tuple[GuestNicRow, ...]:
 
 def _custom_values(value: Element) -> tuple[tuple[int, str], ...]:
     return tuple((_number(entry, "key"), text_of(entry, "value")) for entry in value)
+
+
+def _boot_disk_key(value: Element) -> int:
+    """The first disk in a boot order, 0 when no disk is in it."""
+    keys = (_number(item, "deviceKey") for item in value if class_of(item) == BOOTABLE_DISK)
+    return next(keys, 0)
 
 
 def _text(value: Element) -> str:
@@ -142,6 +161,7 @@ DECODERS: dict[str, Callable[[Element], Any]] = {
     "config.keyId": _present,
     "config.firmware": _text,
     "config.bootOptions.efiSecureBootEnabled": _boolean,
+    "config.bootOptions.bootOrder": _boot_disk_key,
     "config.annotation": _text,
     "config.guestId": _text,
     "config.guestFullName": _text,

@@ -48,6 +48,7 @@ def read_vm(
         tools_status=row.tools_status,
         firmware=row.firmware or "bios",
         secure_boot=row.secure_boot,
+        boot_disk_key=row.boot_disk_key,
         in_vapp=bool(row.parent_vapp),
         has_snapshot=row.has_snapshot,
         consolidation_needed=row.consolidation_needed,

@@ -187,7 +187,7 @@ def device_row(device: Any) -> DeviceRow:
 
 def _backing_row(backing: Any) -> BackingRow:
     port = getattr(backing, "port", None)
-    parent = getattr(backing, "parent", None)
+    below = _files_below(backing)
     return BackingRow(
         kind=kind_of(backing),
         device_name=getattr(backing, "deviceName", None) or "",
@@ -201,12 +201,29 @@ def _backing_row(backing: Any) -> BackingRow:
         datastore=moref_of(getattr(backing, "datastore", None)),
         disk_mode=getattr(backing, "diskMode", None) or "",
         sharing=getattr(backing, "sharing", None) or "",
-        parent_file=getattr(parent, "fileName", None) or "",
+        parent_file=below[0] if below else "",
+        ancestors=below[1:],
     )
+
+
+def _files_below(backing: Any) -> tuple[str, ...]:
+    """The chain of files a delta stands on, nearest first."""
+    found: list[str] = []
+    parent = getattr(backing, "parent", None)
+    while parent is not None:
+        found.append(getattr(parent, "fileName", None) or "")
+        parent = getattr(parent, "parent", None)
+    return tuple(found)
 
 
 def _guest_nic_rows(nics: Any) -> tuple[GuestNicRow, ...]:
     return tuple(GuestNicRow(nic.deviceConfigId, nic.macAddress or "", tuple(nic.ipAddress)) for nic in nics)
+
+
+def _boot_disk_key(order: Any) -> int:
+    """The first disk in a boot order, 0 when no disk is in it."""
+    keys = (item.deviceKey for item in order if isinstance(item, vim.vm.BootOptions.BootableDiskDevice))
+    return next(keys, 0)
 
 
 def _plain(value: Any) -> Any:
@@ -219,6 +236,7 @@ _VM_DECODERS: dict[str, Callable[[Any], Any]] = {
     "config.managedBy": lambda managed_by: managed_by.extensionKey,
     "config.ftInfo": lambda info: info.role,
     "config.keyId": lambda _: True,
+    "config.bootOptions.bootOrder": _boot_disk_key,
     "config.hardware.device": device_rows,
     "runtime.host": moref_of,
     "runtime.powerState": str,

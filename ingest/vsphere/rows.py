@@ -106,7 +106,10 @@ class DatastoreRow:
 
 @dataclass(frozen=True, slots=True)
 class BackingRow:
-    """What a device stands on. Only the fields of its own `kind` are set."""
+    """What a device stands on. Only the fields of its own `kind` are set.
+
+    `ancestors` are the files below the parent, nearest first.
+    """
 
     kind: str
     device_name: str = ""
@@ -121,6 +124,7 @@ class BackingRow:
     disk_mode: str = ""
     sharing: str = ""
     parent_file: str = ""
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,7 @@ class VmRow:
     cpu_reservation_mhz: int = 0
     firmware: str = ""
     secure_boot: bool = False
+    boot_disk_key: int = 0
     annotation: str = ""
     guest_id: str = ""
     guest_full_name: str = ""

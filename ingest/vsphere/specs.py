@@ -57,6 +57,7 @@ VMS: dict[str, tuple[str, ...]] = {
         "config.keyId",  # since API 6.5
         "config.firmware",
         "config.bootOptions.efiSecureBootEnabled",  # since API 6.5
+        "config.bootOptions.bootOrder",
         "config.annotation",
         "config.guestId",
         "config.guestFullName",

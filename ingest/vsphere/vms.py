@@ -55,6 +55,7 @@ _FIELDS = {
     "config.keyId": "encrypted",
     "config.firmware": "firmware",
     "config.bootOptions.efiSecureBootEnabled": "secure_boot",
+    "config.bootOptions.bootOrder": "boot_disk_key",
     "config.annotation": "annotation",
     "config.cpuAllocation.reservation": "cpu_reservation_mhz",
     "config.hardware.numCPU": "cpus",

@@ -25,6 +25,8 @@ KEYS = {
     "listProjects": "project",
     "listVirtualMachines": "virtualmachine",
     "listVlanIpRanges": "vlaniprange",
+    "listPhysicalNetworks": "physicalnetwork",
+    "listNetworkOfferings": "networkoffering",
 }
 
 
@@ -80,6 +82,8 @@ def test_everything_is_read_and_sorted(serve: Serve, connect: Connect) -> None:
     assert [ip_range.id for ip_range in catalogue.ip_ranges or ()] == ["1", "2", "3"]
     for objects in (
         catalogue.zones,
+        catalogue.physical_networks,
+        catalogue.network_offerings,
         catalogue.service_offerings,
         catalogue.disk_offerings,
         catalogue.storage_pools,

@@ -22,6 +22,9 @@ KEYS = {
 def answering(asked: Asked) -> Reply:
     if asked.command == "listCapabilities":
         return payload(asked.command, {"capability": {"cloudstackversion": "4.22.0.0"}})
+    if asked.command == "listConfigurations":
+        where = asked.parameters.get("zoneid", "all")
+        return rows(asked, "configuration", [{"name": asked.parameters["name"], "value": f"of {where}"}])
     if asked.command == "listVlanIpRanges":
         return refusal(asked.command, 431, "no", cserrorcode=9999)
     if asked.command == "listOsTypes":
@@ -33,14 +36,18 @@ def answering(asked: Asked) -> Reply:
 def test_lists_keep_the_servers_order_and_refused_ones_are_named(serve: Serve, connect: Connect) -> None:
     server = serve(answering)
     steps: list[str] = []
-    census = read_census(connect(server), ["default.page.size"], progress=steps.append)
+    census = read_census(connect(server), ["default.page.size"], ["wait"], progress=steps.append)
     assert census.cloudstack_version == "4.22.0.0"
     for group in (census.zones, census.pods, census.networks, census.virtual_machines, census.volumes):
         assert [one.id for one in group] == ["b", "a"]
     assert [one.what for one in census.unread] == ["address ranges of networks", "guest operating systems"]
     assert "no" in census.unread[0].why
     assert "432" in census.unread[1].why
-    assert len(steps) == 21
+    assert (census.configuration, census.zone_configuration) == (
+        {"default.page.size": "of all"},
+        {"b": {"wait": "of b"}, "a": {"wait": "of a"}},
+    )
+    assert len(steps) == 23
     assert "listUnmanagedInstances" not in server.commands
 
 

@@ -38,6 +38,8 @@ LISTS: dict[str, tuple[str, str, dict[str, str]]] = {
     "list_pods": ("listPods", "pod", {}),
     "list_clusters": ("listClusters", "cluster", {"hypervisor": "VMware"}),
     "list_hosts": ("listHosts", "host", {"type": "Routing"}),
+    "list_physical_networks": ("listPhysicalNetworks", "physicalnetwork", {}),
+    "list_network_offerings": ("listNetworkOfferings", "networkoffering", {"state": "Enabled"}),
     "list_ip_ranges": ("listVlanIpRanges", "vlaniprange", {}),
     "list_service_offerings": ("listServiceOfferings", "serviceoffering", {"listall": "true"}),
     "list_disk_offerings": ("listDiskOfferings", "diskoffering", {"listall": "true"}),
@@ -55,7 +57,7 @@ LISTS: dict[str, tuple[str, str, dict[str, str]]] = {
     "list_virtual_machines": (
         "listVirtualMachines",
         "virtualmachine",
-        {"listall": "true", "projectid": "-1", "details": "nics,servoff,tmpl"},
+        {"listall": "true", "projectid": "-1", "details": "nics,servoff,tmpl,iso"},
     ),
 }
 
@@ -156,6 +158,14 @@ def test_configurations_are_matched_by_their_whole_name(serve: Serve, connect: C
     client = connect(serve(answering))
     names = ["default.page.size", "unset.one", "missing.one"]
     assert client.list_configurations(names) == {"default.page.size": "500", "unset.one": ""}
+
+
+def test_configurations_of_a_zone_and_network_offerings_of_every_state(serve: Serve, connect: Connect) -> None:
+    server = serve(lambda asked: payload(asked.command, {}))
+    client = connect(server)
+    client.list_configurations(["wait"], "z-1")
+    client.list_network_offerings(None)
+    assert [sent(asked) for asked in server.asked] == [{"name": "wait", "zoneid": "z-1"}, {}]
 
 
 def test_capabilities_and_apis(serve: Serve, connect: Connect) -> None:

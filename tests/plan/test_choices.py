@@ -350,6 +350,15 @@ def test_the_root_disk() -> None:
     assert missing == Choice("", "guess", "mine names 'Hard disk 7', which the VM does not have")
 
 
+def test_the_root_disk_is_the_one_the_boot_order_names() -> None:
+    data, system = site.disk(1, 10, 1), site.disk(2, 10, 1, unit=1)
+    vm = site.web01(disks=(data, system), boot_disk_key=system.key)
+    assert choices.root_disk(vm, ruled()) == Choice("1-2001", "certain", "Hard disk 2, by vCenter's boot order")
+    assert choices.root_disk(vm, ruled(root_disk="Hard disk 1")).value == "1-2000"
+    gone = site.web01(disks=(data, system), boot_disk_key=2999)
+    assert choices.root_disk(gone, ruled()).confidence == "likely"
+
+
 def disk_offering_of(size_gib: float, decided: Decided | None = None, **changes: Any) -> Choice:
     disk = UnmanagedDisk(id="d", capacity=int(size_gib * site.GIB), datastorename="ds1", controller="pvscsi")
     return choices.disk_offering(

@@ -37,6 +37,7 @@ def test_both_give_equal_rows_for_a_vm_with_everything(fake: Fake, vcenter: VCen
     assert full.name == "wéb & db%2f1 "
     assert (full.managed_by, full.ft_role, full.encrypted, full.has_snapshot) == ("com.example.x", 2, True, True)
     assert full.secure_boot
+    assert full.boot_disk_key == 2001
     assert (full.cpus, full.cores_per_socket, full.memory_mib, full.cpu_reservation_mhz) == (4, 2, 8192, 500)
     assert (full.guest_id, full.tools_status, full.question) == (
         "ubuntu64Guest",
@@ -65,6 +66,7 @@ def test_both_give_equal_rows_for_a_vm_with_everything(fake: Fake, vcenter: VCen
     assert full.devices[2].capacity_bytes == 2048
     assert full.devices[1].backing is not None
     assert full.devices[1].backing.parent_file == "[ds 1] a/a.vmdk"
+    assert full.devices[1].backing.ancestors == ("[ds 1] gold/gold-000001.vmdk", "[ds 1] gold/gold.vmdk")
     assert full.devices[3].connected is False
     assert full.devices[3].start_connected is True
     assert full.devices[6].backing is None

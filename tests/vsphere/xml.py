@@ -49,7 +49,9 @@ DISK = device(
     2000,
     '<backing xsi:type="VirtualDiskFlatVer2BackingInfo"><fileName>[ds 1] a/a-000001.vmdk</fileName>'
     '<datastore type="Datastore">datastore-1</datastore><diskMode>persistent</diskMode>'
-    "<parent><fileName>[ds 1] a/a.vmdk</fileName><diskMode>persistent</diskMode></parent>"
+    "<parent><fileName>[ds 1] a/a.vmdk</fileName><diskMode>persistent</diskMode>"
+    "<parent><fileName>[ds 1] gold/gold-000001.vmdk</fileName><diskMode>persistent</diskMode>"
+    "<parent><fileName>[ds 1] gold/gold.vmdk</fileName><diskMode>persistent</diskMode></parent></parent></parent>"
     "<sharing>sharingNone</sharing></backing><controllerKey>1000</controllerKey><unitNumber>1</unitNumber>"
     "<capacityInKB>1048576</capacityInKB><capacityInBytes>1073741824</capacityInBytes>"
     "<diskObjectId>1-2000</diskObjectId>",
@@ -99,6 +101,15 @@ FULL_VALUES = {
     "config.keyId": '<val xsi:type="CryptoKeyId"><keyId>k</keyId></val>',
     "config.firmware": text("efi"),
     "config.bootOptions.efiSecureBootEnabled": flag(True),
+    "config.bootOptions.bootOrder": (
+        '<val xsi:type="ArrayOfVirtualMachineBootOptionsBootableDevice">'
+        '<VirtualMachineBootOptionsBootableDevice xsi:type="VirtualMachineBootOptionsBootableEthernetDevice">'
+        "<deviceKey>4000</deviceKey></VirtualMachineBootOptionsBootableDevice>"
+        '<VirtualMachineBootOptionsBootableDevice xsi:type="VirtualMachineBootOptionsBootableDiskDevice">'
+        "<deviceKey>2001</deviceKey></VirtualMachineBootOptionsBootableDevice>"
+        '<VirtualMachineBootOptionsBootableDevice xsi:type="VirtualMachineBootOptionsBootableDiskDevice">'
+        "<deviceKey>2000</deviceKey></VirtualMachineBootOptionsBootableDevice></val>"
+    ),
     "config.annotation": text(""),
     "config.guestId": text("otherGuest"),
     "config.guestFullName": text("Other"),

@@ -185,6 +185,8 @@ def _template(cloud: Cloud, template: Template) -> Json:
             "templatetype": "USER",
             "ispublic": True,
             "isfeatured": True,
+            "templatetag": template.templatetag,
+            "details": dict(template.details),
             **(owner_fields(cloud, owner.id) if owner else {}),
         }
     )

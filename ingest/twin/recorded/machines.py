@@ -22,6 +22,7 @@ _EVERYWHERE = frozenset({
     "VirtualPS2Controller", "VirtualPCIController", "VirtualSIOController", "VirtualKeyboard", "VirtualPointingDevice",
     "VirtualMachineVideoCard", "VirtualMachineVMCIDevice", *CONTROLLERS,
 })  # fmt: skip
+_BOOTABLE_DISK = "VirtualMachineBootOptionsBootableDiskDevice"
 # The only settings of a .vmx worth keeping: the others may hold anything, passwords included.
 _SETTINGS = frozenset({"uuid.action", "disk.EnableUUID"})
 
@@ -143,6 +144,10 @@ class _Machine:
         vm.guest_full_name = document.text("config/guestFullName")
         vm.firmware = document.text("config/firmware") or "bios"
         vm.secure_boot = document.flag("config/bootOptions/efiSecureBootEnabled")
+        options = document.get("config/bootOptions")
+        order = options.findall("bootOrder") if options is not None else []
+        disks = (item.findtext("deviceKey", "") for item in order if kind_of(item) == _BOOTABLE_DISK)
+        vm.boot_disk_key = integer(next(disks, ""))
         vm.ft_role = document.number("config/ftInfo/role")
         vm.ft_partner = document.reference("config/ftInfo/secondaries") or document.reference("config/ftInfo/primaryVM")
         vm.encrypted = document.get("config/keyId") is not None

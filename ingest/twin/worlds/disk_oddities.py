@@ -109,6 +109,15 @@ def shared_bus_disk(vm: VM, setting: Setting) -> None:
 
 
 @oddity
+def boot_order(vm: VM, setting: Setting) -> None:
+    """Its boot order names the second disk: the first holds data."""
+    if len(vm.disks) < 2:
+        datastore = setting.parts.world.datastores[vm.disks[0].datastore]
+        setting.parts.disk(vm, datastore, 40, vm.disks[0].controller)
+    vm.boot_disk_key = vm.disks[1].key
+
+
+@oddity
 def storage_pod_disk(vm: VM, setting: Setting) -> None:
     """The datastore of its first disk is a member of a datastore cluster."""
     datastore = setting.parts.world.datastores[vm.disks[0].datastore]

@@ -55,6 +55,7 @@ class Rates:
     sesparse_disk: float = 0.0
     virtual_rdm_disk: float = 0.0
     shared_bus_disk: float = 0.0
+    boot_order: float = 0.0  # the second disk boots
     storage_pod_disk: float = 0.0  # its datastore is in a datastore cluster
     vsan_disk: float = 0.0
     no_disk: float = 0.0

@@ -26,7 +26,7 @@ RARE = [field.name for field in dataclasses.fields(Rates) if not getattr(REALIST
 @pytest.fixture(scope="module")
 def rare(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two VMs of each rare shape, from a file."""
-    made = generate(60, seed=11, shape=dataclasses.replace(CLEAN, rates=Rates(**dict.fromkeys(RARE, 2 / 60))))
+    made = generate(60, seed=14, shape=dataclasses.replace(CLEAN, rates=Rates(**dict.fromkeys(RARE, 2 / 60))))
     assert list(dangling(made)) == []
     path = tmp_path_factory.mktemp("world") / "rare.json"
     save_world(made, path)
@@ -119,6 +119,15 @@ def test_disks_that_are_no_plain_files(rare: World, rows: dict[str, dict[str, An
         assert isinstance(devices(row, device.VirtualDisk)[-1].backing, device.VirtualDisk.SeSparseBackingInfo)
     for row in those(rare, rows, lambda vm: any(disk.shared_bus != "noSharing" for disk in vm.disks)):
         assert {item.sharedBus for item in devices(row, device.VirtualSCSIController)} == {"physicalSharing"}
+
+
+def test_the_boot_order_names_a_disk_or_is_not_there(rare: World, rows: dict[str, dict[str, Any]]) -> None:
+    for row in those(rare, rows, lambda vm: vm.boot_disk_key):
+        (first,) = row["config"].bootOptions.bootOrder
+        assert isinstance(first, vim.vm.BootOptions.BootableDiskDevice)
+        assert first.deviceKey == devices(row, device.VirtualDisk)[1].key
+    ordinary = [row for moref, row in rows.items() if not rare.vms[moref].boot_disk_key]
+    assert not any(row["config"].bootOptions.bootOrder for row in ordinary)
 
 
 def test_storage_clusters_and_vsan(rare: World, certificate: TwinCertificate) -> None:

@@ -18,7 +18,11 @@ ADMIN = seen.Account(
 )
 CENSUS = seen.Census(
     cloudstack_version="4.20.1.0",
-    configuration={"vm.instancename.flag": "true"},
+    configuration={"vm.instancename.flag": "true", "max.account.cpus": "40"},
+    zone_configuration={
+        "z-1": {"vmware.reserve.cpu": "true", "network.throttling.rate": "200"},
+        "z-gone": {"vmware.reserve.cpu": "true"},
+    },
     zones=(seen.Zone(id="z-1", name="North", networktype="Advanced", allocationstate="Enabled"),),
     pods=(seen.Pod(id="p-1", name="pod", zoneid="z-1"),),
     clusters=(
@@ -36,16 +40,35 @@ CENSUS = seen.Census(
     ),
     accounts=(
         seen.Account(id="a-2", name="shop", domainid="d-2", vmlimit="Unlimited", memorylimit="40960", cpulimit="?"),
+        seen.Account(id="a-3", name="lab", domainid="d-2", vmlimit="Unlimited", cpulimit="Unlimited"),
+        seen.Account(id="a-4", name="dev", domainid="d-2", cpulimit="40"),
         ADMIN,
     ),
     callers=(ADMIN,),
     projects=(seen.Project(id="j-1", name="apollo", domainid="d-2", volumelimit="5"),),
+    physical_networks=(
+        seen.PhysicalNetwork(
+            id="f-1", name="guest", zoneid="z-1", vlan="100-199", state="Enabled", isolationmethods="VLAN", tags="guest"
+        ),
+        seen.PhysicalNetwork(id="f-2", name="elsewhere", zoneid="z-9"),
+    ),
+    network_offerings=(
+        seen.NetworkOffering(
+            id="w-1", name="l2", guestiptype="L2", specifyvlan=True, traffictype="Guest", state="Disabled",
+            domainid="d-2", service=(seen.NetworkService(name="UserData"),),
+        ),
+        seen.NetworkOffering(id="w-2", name="management", traffictype="Management"),
+        seen.NetworkOffering(id="w-3", name="public", guestiptype="Shared", traffictype="Public"),
+    ),
     networks=(
         seen.Network(
-            id="n-1", name="web", type="L2", zoneid="z-1", broadcasturi="vlan://100", account="shop", domainid="d-2"
+            id="n-1", name="web", type="L2", zoneid="z-1", broadcasturi="vlan://100", account="shop", domainid="d-2",
+            networkofferingid="w-1", physicalnetworkid="f-1", networkdomain="web.example.org",
+            created="2026-08-21T14:06:28+0000",
         ),
         seen.Network(
-            id="n-2", name="all", type="Shared", zoneid="z-1", acltype="Domain", account="system", domainid="d-1"
+            id="n-2", name="all", type="Shared", zoneid="z-1", acltype="Domain", account="system", domainid="d-1",
+            networkofferingid="w-9", physicalnetworkid="f-9",
         ),
         seen.Network(id="n-3", name="moon", type="L2", zoneid="z-1", projectid="j-1", domainid="d-2"),
         seen.Network(id="n-4", name="odd", type="Tungsten", zoneid="z-1"),
@@ -63,12 +86,15 @@ CENSUS = seen.Census(
             domainid="d-2,d-unknown",
             serviceofferingdetails={"mincpunumber": "1", "maxcpunumber": "8"},
         ),
-        seen.ServiceOffering(id="s-2", name="uses a listed one", diskofferingid="o-1"),
+        seen.ServiceOffering(id="s-2", name="uses a listed one", diskofferingid="o-1", offerha=True),
     ),
     disk_offerings=(seen.DiskOffering(id="o-1", name="any", iscustomized=True),),
     storage_pools=(seen.StoragePool(id="q-1", name="ds", path="/DC0/ds", zoneid="z-1", disksizetotal=7, state="Up"),),
     templates=(
-        seen.Template(id="t-1", name="base", zoneid="z-1", ostypeid="os-7", ostypename="Other"),
+        seen.Template(
+            id="t-1", name="base", zoneid="z-1", ostypeid="os-7", ostypename="Other", templatetag="gpu",
+            details={"nicAdapter": "Vmxnet3", "Message.ReservedCapacityFreed.Flag": "x"},
+        ),
         seen.Template(id="t-1", name="base", zoneid="z-2", ostypeid="os-7"),
     ),
     guest_os_mappings=(
@@ -84,13 +110,18 @@ CENSUS = seen.Census(
             account="shop",
             domainid="d-2",
             created="2026-08-21T14:06:28+0000",
+            userid="u-1",
+            haenable=True,
+            isoid="iso-1",
+            tags=(seen.Tag(key="owner", value="jane"),),
             details={"cpuSpeed": "2000", "password": "hunter2", "SSH.PublicKey": "ssh-rsa"},
             nic=(
                 seen.InstanceNic(id="k-1", networkid="n-1", macaddress="00:50:56:00:00:01", deviceid=1),
                 seen.InstanceNic(id="k-2", networkid="n-gone"),
             ),
         ),
-        seen.VirtualMachine(id="i-2", name="elsewhere", zoneid="z-1", state="Running", hostid="h-3", projectid="j-1"),
+        seen.VirtualMachine(id="i-2", name="elsewhere", zoneid="z-1", state="Running", hostid="h-3", projectid="j-1",
+                            userid="u-9"),
     ),
     system_vms=(
         seen.SystemVm(id="y-1", name="v-1-VM", podid="p-1", hostid="h-1"),
@@ -114,7 +145,8 @@ def world() -> World:
 
 def test_the_copy_is_whole(world: World) -> None:
     assert list(dangling(world)) == []
-    assert (world.cloud.version, world.cloud.configuration) == ("4.20.1.0", {"vm.instancename.flag": "true"})
+    assert (world.cloud.version, world.cloud.configuration) == ("4.20.1.0", CENSUS.configuration)
+    assert world.cloud.zone_configuration == {"z-1": {"vmware.reserve.cpu": "true"}}  # the other is the global one
     assert set(world.vms) == {vm.moref for vm in INVENTORY.vms}
 
 
@@ -139,7 +171,8 @@ def test_a_cluster_name_that_fits_two_is_not_guessed() -> None:
 
 def test_owners_accounts_in_order_and_the_caller_first_among_logins(world: World) -> None:
     cloud = world.cloud
-    assert [account.name for account in cloud.accounts.values() if account.accounttype != 5] == ["shop", "boss"]
+    people = [account.name for account in cloud.accounts.values() if account.accounttype != 5]
+    assert people == ["shop", "lab", "dev", "boss"]
     assert [user.name for user in cloud.users.values()] == ["me"]
     assert admin_keys(world)[0] == cloud.users["u-1"].api_key
     assert cloud.domains["d-2"].parentid == "d-1"
@@ -152,14 +185,29 @@ def test_owners_accounts_in_order_and_the_caller_first_among_logins(world: World
     }
 
 
-def test_limits_are_numbers(world: World) -> None:
+def test_limits_are_what_differs_from_the_settings(world: World) -> None:
     project = world.cloud.projects["j-1"].accountid
     assert [(one.owner, one.ownerid, one.resource, one.max) for one in world.cloud.limits] == [
         ("domain", "d-2", "user_vm", 20),
-        ("account", "a-2", "user_vm", -1),
         ("account", "a-2", "memory", 40960),
+        ("account", "a-3", "cpu", -1),
         ("account", project, "volume", 5),
     ]
+
+
+def test_networks_keep_their_offering_and_wire(world: World) -> None:
+    cloud = world.cloud
+    web, shared = cloud.networks["n-1"], cloud.networks["n-2"]
+    assert (web.networkofferingid, web.physicalnetworkid, web.networkdomain, web.created) == (
+        "w-1", "f-1", "web.example.org", 1787321188.0,
+    )  # fmt: skip
+    assert (shared.networkofferingid, shared.physicalnetworkid, shared.created) == ("", "", 0.0)
+    (cable,) = cloud.physical_networks.values()
+    assert (cable.id, cable.vlan, cable.isolationmethods, cable.tags) == ("f-1", "100-199", "VLAN", "guest")
+    (offering,) = cloud.network_offerings.values()
+    assert (offering.id, offering.specifyvlan, offering.state, offering.services, offering.domainids) == (
+        "w-1", True, "Disabled", ["UserData"], ["d-2"],
+    )  # fmt: skip
 
 
 def test_networks_offerings_pools_and_guests(world: World) -> None:
@@ -170,6 +218,8 @@ def test_networks_offerings_pools_and_guests(world: World) -> None:
     assert (offering.mincpunumber, offering.maxcpunumber, offering.domainids) == (1, 8, ["d-2"])
     assert (bound.hidden, bound.tags, bound.iscustomized) == (True, "ssd", True)
     assert not cloud.disk_offerings["o-1"].hidden
+    assert [one.offerha for one in cloud.service_offerings.values()] == [False, True]
+    assert (cloud.templates["t-1"].templatetag, cloud.templates["t-1"].details) == ("gpu", {"nicAdapter": "Vmxnet3"})
     assert cloud.storage_pools["q-1"].capacity_bytes == 7
     assert (cloud.templates["t-1"].zoneid, cloud.os_types["os-7"].description) == ("z-1", "Other")
     assert cloud.os_types["os-8"].description == "Debian"  # the types themselves were not readable
@@ -180,6 +230,8 @@ def test_instances_and_volumes(world: World) -> None:
     stopped, foreign = cloud.instances["i-1"], cloud.instances["i-2"]
     assert (stopped.moref, stopped.hostid, stopped.clusterid, stopped.podid) == ("vm-58", "", "c-1", "p-1")
     assert stopped.details == {"cpuSpeed": "2000"}
+    assert (stopped.userid, stopped.haenable, stopped.isoid, stopped.tags) == ("u-1", True, "iso-1", {"owner": "jane"})
+    assert (foreign.userid, foreign.haenable, foreign.isoid, foreign.tags) == ("", False, "", {})
     assert stopped.created == 1787321188.0
     assert [(nic.networkid, nic.deviceid) for nic in stopped.nics] == [("n-1", 1)]
     assert (foreign.moref, foreign.hostid, foreign.projectid, foreign.instancename) == ("", "", "j-1", "elsewhere")
@@ -200,6 +252,7 @@ def test_of_nothing_readable_there_is_still_an_administrator() -> None:
     assert list(dangling(world)) == []
     assert len(admin_keys(world)[0]) == 86
     assert [domain.path for domain in world.cloud.domains.values()] == ["ROOT"]
+    assert "DefaultL2NetworkOffering" in {one.name for one in world.cloud.network_offerings.values()}
 
 
 def test_keys_differ_each_time_and_ids_do_not() -> None:

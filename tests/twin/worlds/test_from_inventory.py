@@ -13,10 +13,11 @@ from ingest.model import inventory as seen
 from ingest.model.endpoints import VCenterEndpoint
 from ingest.model.inventory import Vlan
 from ingest.twin.from_inventory import world_from_inventory
-from ingest.twin.generator import REALISTIC, admin_keys, generate
+from ingest.twin.generator import REALISTIC, Rates, Shape, admin_keys, generate
 from ingest.twin.vcenter import VCenterServer
 from ingest.twin.world import World
 from ingest.twin.worlds.integrity import dangling
+from ingest.twin.worlds.oddities import ODDITIES
 from ingest.vsphere.inventory import read_inventory
 from ingest.vsphere.session import connect
 
@@ -61,13 +62,29 @@ VM = seen.VirtualMachine(
                  problem="no-backing"),
         seen.Nic(4005, "Network adapter 6", "00:0c:29:00:00:06", "Vmxnet3", "VirtualVmxnet3", "opaque",
                  "segment", "network-o33", nsx=True),
+        seen.Nic(4006, "Network adapter 7", "00:0c:29:00:00:07", "E1000", "VirtualE1000", "unattached",
+                 "vmnet0", problem="unknown-backing"),
+        seen.Nic(4007, "Network adapter 8", "00:0c:29:00:00:08", "E1000", "VirtualE1000", "unattached",
+                 switch_name="dvs", switch_uuid="uuid-1", portgroup_key="dvportgroup-99", port_key="9",
+                 problem="portgroup-unknown"),
+        seen.Nic(4008, "Network adapter 9", "00:0c:29:00:00:09", "E1000", "VirtualE1000", "unattached",
+                 switch_uuid="uuid-gone", portgroup_key="dvportgroup-98", problem="portgroup-unknown"),
     ),
     disks=(
         seen.Disk(2000, "Hard disk 1", "57-2000", 10 << 30, "flat", "[LocalDS_0] web/web.vmdk", "LocalDS_0",
-                  "datastore-40", "pvscsi", 0, 0, parent_file="[LocalDS_0] web/base.vmdk"),
-        seen.Disk(2001, "Hard disk 2", "57-2001", 5 << 30, "VirtualDiskRawDiskMappingVer1BackingInfo", "[LocalDS_0] w",
-                  "LocalDS_0", "datastore-40", "", 0, 1),
+                  "datastore-40", "pvscsi", 0, 0, parent_file="[LocalDS_0] web/base.vmdk",
+                  ancestors=("[LocalDS_0] gold/gold.vmdk",), shared_bus="virtualSharing"),
+        seen.Disk(2001, "Hard disk 2", "57-2001", 5 << 30, "rdm", "[LocalDS_0] w", "LocalDS_0", "datastore-40", "",
+                  0, 1),
+        seen.Disk(2002, "Hard disk 3", "57-2002", 5 << 30, "VirtualDiskRawDiskVer2BackingInfo", "", "", "", "", 0, 2),
+        seen.Disk(2003, "Hard disk 4", "57-2003", 5 << 30, "VirtualDiskSparseVer2BackingInfo", "[LocalDS_0] s",
+                  "LocalDS_0", "datastore-40", "", 0, 3),
+        seen.Disk(2004, "Hard disk 5", "57-2004", 5 << 30, "VirtualDiskSeSparseBackingInfo", "[LocalDS_0] e",
+                  "LocalDS_0", "datastore-40", "", 0, 4),
+        seen.Disk(2005, "Hard disk 6", "57-2005", 5 << 30, "VirtualDiskOfTheFutureBackingInfo", "[LocalDS_0] f",
+                  "LocalDS_0", "datastore-40", "", 0, 5),
     ),
+    boot_disk_key=2001,
 )  # fmt: skip
 
 INVENTORY = seen.Inventory(
@@ -167,7 +184,8 @@ def test_vms_keep_what_the_inventory_knows(world: World) -> None:
     assert vm.managed_by == ("com.example", "")
     assert vm.custom_fields == {"owner": "me"}
     assert vm.extra_devices == ["VirtualPCIPassthrough"]
-    dvs, override, standard, gone, nothing, opaque = vm.nics
+    assert vm.boot_disk_key == 2001
+    dvs, override, standard, gone, nothing, opaque, legacy, deleted, adrift = vm.nics
     assert (dvs.backing, dvs.network, dvs.port_key, dvs.ips, dvs.port_vlan) == (
         "dvs", "dvportgroup-30", "7", ("10.0.0.5",), None,
     )  # fmt: skip
@@ -176,9 +194,17 @@ def test_vms_keep_what_the_inventory_knows(world: World) -> None:
     assert (gone.backing, gone.device_name, gone.network) == ("standard", "gone", "")
     assert (nothing.backing, nothing.network) == ("none", "")
     assert (opaque.backing, opaque.network) == ("opaque", "network-o33")
-    flat, raw = vm.disks
-    assert (flat.disk_id, flat.backing, flat.parent_file) == ("57-2000", "flat", "[LocalDS_0] web/base.vmdk")
-    assert (raw.backing, raw.unit) == ("rdm", 1)
+    assert (legacy.backing, legacy.device_name) == ("legacy", "vmnet0")
+    assert (deleted.backing, deleted.network, deleted.switch, deleted.port_key) == (
+        "dvs", "dvportgroup-99", "dvs-29", "9",
+    )  # fmt: skip
+    assert (adrift.backing, adrift.network, adrift.switch) == ("dvs", "", "")  # a key without a switch leads nowhere
+    flat, mapped, *_ = vm.disks
+    assert (flat.disk_id, flat.parent_file, flat.ancestors, flat.shared_bus) == (
+        "57-2000", "[LocalDS_0] web/base.vmdk", ("[LocalDS_0] gold/gold.vmdk",), "virtualSharing",
+    )  # fmt: skip
+    assert [disk.backing for disk in vm.disks] == ["flat", "rdm", "raw", "sparse", "seflat", "rdm"]
+    assert mapped.unit == 1
 
 
 def test_a_member_of_a_vapp_has_no_folder(world: World) -> None:
@@ -225,11 +251,16 @@ def test_an_empty_inventory_is_a_world_without_zones() -> None:
     assert list(dangling(world)) == []
 
 
-def test_a_copy_served_as_a_vcenter_reads_like_the_original(tmp_path: Path) -> None:
-    original = generate(500, seed=3, shape=REALISTIC)
+# All but nested vApps, which become one.
+EVERY_ODDITY = replace(REALISTIC, rates=Rates(**dict.fromkeys(set(ODDITIES) - {"nested_vapp"}, 0.98 / len(ODDITIES))))
+
+
+@pytest.mark.parametrize("shape", [REALISTIC, EVERY_ODDITY], ids=["realistic", "every oddity"])
+def test_a_copy_served_as_a_vcenter_reads_like_the_original(shape: Shape, tmp_path: Path) -> None:
+    original = generate(300, seed=3, shape=shape)
     first = _read(original, tmp_path / "first.pem")
     second = _read(world_from_inventory(first), tmp_path / "second.pem")
-    assert len(first.vms) == 500
+    assert len(first.vms) == 300
     assert replace(second, requests=first.requests) == first
 
 

@@ -138,6 +138,21 @@ def test_notes_custom_values_jobs_and_events_go() -> None:
     assert world.cloud.events == []
 
 
+def test_tags_of_managed_vms_are_numbered_alike() -> None:
+    world = generate(3, seed=1, shape=CLEAN)
+    for number, tags in enumerate(({"owner": "jane"}, {"owner": "jane", "site": "north"}), start=1):
+        name = f"i-{number}"
+        world.cloud.instances[name] = c.Instance(
+            name, name, name, name, "Running", "", "", "", "", "", "", "", "", "", 1, 512, "", tags=tags
+        )
+    scrub(world, random.Random(1))
+    one, two = world.cloud.instances.values()
+    assert len(one.tags) == 1
+    assert two.tags.items() > one.tags.items()
+    assert "jane" not in str(two.tags)
+    assert "owner" not in two.tags
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whole_worlds_stay_whole(seed: int) -> None:
     world = generate(60, seed=seed, shape=REALISTIC)

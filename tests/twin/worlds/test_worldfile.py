@@ -246,7 +246,7 @@ MALFORMED = [
     ),
     (
         "version: 1\ngenerate:\n  rates: {snapshots: 0.1}\n",
-        "unknown rate snapshots; allowed: consol",
+        "unknown rate snapshots; allowed: boot_order",
         ":3: generate.rates",
     ),
     ("version: 1\ngenerate:\n  rates: {snapshot: 2}\n", "rate snapshot is 2.0", ":3: generate.rates"),

@@ -58,7 +58,7 @@ def _config(scene: Scene, vm: VM) -> Value:
         datastoreUrl=lambda: _datastore_urls(scene, vm),
         swapPlacement="inherit",
         bootOptions=lambda: Data("VirtualMachineBootOptions", bootDelay=0, enterBIOSSetup=False, bootRetryEnabled=False,
-                                 bootRetryDelay=10000, efiSecureBootEnabled=vm.secure_boot),
+                                 bootRetryDelay=10000, efiSecureBootEnabled=vm.secure_boot, bootOrder=_boot_order(vm)),
         ftInfo=lambda: _fault_tolerance(scene, vm),
         changeTrackingEnabled=False,
         firmware=vm.firmware,
@@ -68,6 +68,13 @@ def _config(scene: Scene, vm: VM) -> Value:
         nestedHVEnabled=False,
         keyId=lambda: key_id(vm),
     )  # fmt: skip
+
+
+def _boot_order(vm: VM) -> list[Value]:
+    """vCenter keeps no order that names a device the VM does not have."""
+    if not any(disk.key == vm.boot_disk_key for disk in vm.disks):
+        return []
+    return [Data("VirtualMachineBootOptionsBootableDiskDevice", deviceKey=vm.boot_disk_key)]
 
 
 def change_version(vm: VM) -> str:
