@@ -21,7 +21,7 @@ talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 STYLES = {
     "imported": "green", "ok": "green", "failed": "red", "unknown": "red", "blocked": "red", "critical": "red",
-    "fail": "red",
+    "fail": "red", "incomplete": "red", "held": "yellow",
     "warning": "yellow", "warn": "yellow", "not-started": "yellow", "skipped": "dim", "info": "dim",
 }  # fmt: skip
 

@@ -135,6 +135,6 @@ def exit_code(result: ImportResult) -> int:
     if result.stopped:
         return 5
     counts = result.counts
-    if counts["failed"] or counts["unknown"] or counts["not-started"]:
+    if any(counts[status] for status in ("failed", "incomplete", "unknown", "held", "not-started")):
         return 4
     return 3 if result.checked.blocked else 0

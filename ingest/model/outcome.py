@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["critical", "warning", "info"]
-Status = Literal["imported", "failed", "unknown", "blocked", "skipped", "not-started"]
+Status = Literal["imported", "incomplete", "failed", "unknown", "held", "blocked", "skipped", "not-started"]
 
-URGENCY: tuple[Status, ...] = ("unknown", "failed", "not-started", "blocked", "skipped", "imported")
+URGENCY: tuple[Status, ...] = (
+    *("unknown", "incomplete", "failed", "held", "not-started", "blocked", "skipped", "imported"),
+)
 """Statuses in the order a person needs to see them: what needs a hand first."""
 
 
@@ -36,10 +38,12 @@ class Finding:
 class Outcome:
     """What became of one row.
 
-    `imported`: CloudStack's job succeeded, `vm_id` is set. `failed`: the server said no (`error` holds its words).
-    `unknown`: an answer was lost and could not be settled; look before trying again. `blocked`: a critical finding
-    stands against it. `skipped`: left out on purpose (import=no, with the reason). `not-started`: the run stopped
-    before this row.
+    `imported`: CloudStack has the VM, looked at and complete, `vm_id` is set. `incomplete`: CloudStack has a part of
+    it, `error` names what is missing. `failed`: the server said no (`error` holds its words), and CloudStack has
+    nothing. `unknown`: an answer was lost and could not be settled; look before trying again. `held`: not sent, because
+    the VM changed since the plan, somebody else is at work on it, or rows like it keep failing. `blocked`: a critical
+    finding stands against it. `skipped`: left out on purpose (import=no, with the reason). `not-started`: the run
+    stopped before this row.
     """
 
     row: int

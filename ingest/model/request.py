@@ -64,7 +64,11 @@ class NetworkRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlannedImport:
-    """One row of the plan, ready to be sent: its line in the sheet, the VM's identity, its wave, and the call."""
+    """One row of the plan, ready to be sent: its line in the sheet, the VM's identity, its wave, and the call.
+
+    `power` is what may be done before it: leave, shutdown (of the guest), off (hard, if the guest does not). `start`:
+    the instance is started in CloudStack afterwards.
+    """
 
     row: int
     vm: str
@@ -72,3 +76,5 @@ class PlannedImport:
     instance_uuid: str
     wave: int
     request: ImportRequest
+    power: str = "leave"
+    start: bool = False

@@ -26,7 +26,11 @@ class Column:
 PLAN_COLUMNS: tuple[Column, ...] = (
     Column("vm", "seen", "Name in vCenter, exactly as CloudStack compares it (`%2f` stays `%2f`)."),
     Column("import", "wanted", "`yes` imports the row, `no` leaves it out."),
-    Column("status", "computed", "What became of the row: imported, failed, unknown, blocked, skipped, not-started."),
+    Column(
+        "status",
+        "computed",
+        "What became of it: imported, incomplete, failed, unknown, held, blocked, skipped, not-started.",
+    ),
     Column("finding", "computed", "The findings of the last check: rule ids, the most severe first."),
     Column("fix", "computed", "What to change so that the first finding goes away."),
     Column("verdict", "computed", "What the server will do with the row: accept, refuse, or unknown in advance."),

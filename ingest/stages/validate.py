@@ -17,6 +17,7 @@ from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
 from ingest.model.snapshot import read_snapshot
 from ingest.plan.causes import CAUSES
+from ingest.plan.cells import is_yes, power_policy
 from ingest.plan.own_checks import read_own_checks
 from ingest.plan.predict.verdict import Verdict
 from ingest.plan.resolve import ResolvedRow, import_request, wave_of
@@ -159,6 +160,8 @@ def planned_imports(rows: Sequence[ResolvedRow], findings: Sequence[Finding]) ->
             instance_uuid=resolved.row["instance_uuid"],
             wave=wave_of(resolved.row),
             request=import_request(resolved),
+            power=power_policy(resolved.row),
+            start=is_yes(resolved.row["start"]),
         )
         for resolved in rows
         if resolved.row.line not in blocked

@@ -77,8 +77,10 @@ def test_what_needs_a_hand_comes_first() -> None:
     names = [name for row in page.rows for name in re.findall(r"vm-[a-z-]+", row)]
     assert names == [
         "vm-unknown",
+        "vm-incomplete",
         "vm-also-failed",
         "vm-failed",
+        "vm-held",
         "vm-not-started",
         "vm-blocked",
         "vm-skipped",
