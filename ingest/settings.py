@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -189,8 +189,7 @@ def may_be_public(info: FieldInfo) -> bool:
 
 
 def _has_password(url: object) -> bool:
-    text = str(url)
-    return "://" in text and ("password=" in text.lower() or urlsplit(text).password is not None)
+    return re.search(r"://[^/@]*:[^@]*@|[?&]password=", str(url), re.IGNORECASE) is not None
 
 
 def _loader(section: str, model: type[BaseModel], table: Any, secrets: SecretStore | None) -> type[BaseSettings]:

@@ -40,8 +40,12 @@ class Database:
         self._turn = threading.Lock() if self.sqlite else contextlib.nullcontext()
         self._engine = self._open()
         self._writer = self._engine.execution_options(**{_WRITES: True})
-        with self._said(), self._turn, self._writer.begin() as connection:
-            prepare(connection)
+        try:
+            with self._said(), self._turn, self._writer.begin() as connection:
+                prepare(connection)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def sqlite(self) -> bool:
@@ -137,7 +141,7 @@ class Database:
 def _parsed(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:  # its text may show the password
+    except (ArgumentError, ValueError):  # whose text may show the password
         url = None
     names = {
         "postgresql": "postgresql+psycopg",

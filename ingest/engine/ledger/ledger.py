@@ -39,6 +39,9 @@ from ingest.report.tables import record
 
 log = logging.getLogger("ingest.engine.ledger")
 
+PAGE = 1000
+"""Lines of history read at a time: it may be longer than memory is large."""
+
 BEGINNING: Mapping[str, Any] = {
     "state": "claimed",
     "job_id": "",
@@ -362,10 +365,15 @@ class Ledger:
         writing.connection.execute(delete(HOLDER).where(HOLDER.c.holder == self.holder))
 
     def _lines(self, chosen: Select[Any]) -> Iterator[HistoryLine]:
-        ordered = chosen.order_by(HISTORY.c.number).execution_options(yield_per=1000)
-        with self._database.reading() as connection:
-            for row in connection.execute(ordered).mappings():
+        number, page = 0, PAGE
+        while page == PAGE:
+            wanted = chosen.where(HISTORY.c.number > number).order_by(HISTORY.c.number).limit(PAGE)
+            with self._database.reading() as connection:
+                rows = connection.execute(wanted).mappings().all()
+            for row in rows:
+                number = row["number"]
                 yield HistoryLine(**(dict(row) | {"detail": json.loads(row["detail"])}))
+            page = len(rows)
 
 
 def _claim(row: Mapping[str, Any], **answer: Any) -> Claim:
