@@ -263,7 +263,7 @@ def test_runs_and_durations(first: Ledger, clock: Hand) -> None:
     assert first.durations("https://one") == [2.5, 5.0]
     first.close_run("r1", "completed")
     (run,) = first.runs("r1")
-    assert (run.status, run.ended_at) == ("completed", "2027-01-15T08:00:14.500+00:00")
+    assert (run.status, run.ended_at) == ("completed", "2027-01-15T08:00:14.500000+00:00")
     first.open_run(dataclasses.replace(run, status="", ended_at=""))
     assert [run.status for run in first.runs()] == ["", ""]
 

@@ -5,8 +5,8 @@ the next step is taken, and stays in a history whose lines are chained by their 
 """
 
 from ingest.engine.ledger.ledger import Ledger, Slot
-from ingest.engine.ledger.place import ledger_url, open_ledger
-from ingest.engine.ledger.records import Break, Claim, Entry, HistoryLine, RunRecord, State, VmKey
+from ingest.engine.ledger.place import ledger_is_there, ledger_url, open_ledger
+from ingest.engine.ledger.records import Break, Claim, Entry, HistoryLine, Link, RunRecord, State, VmKey
 from ingest.errors import ClaimLost, LedgerError
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "HistoryLine",
     "Ledger",
     "LedgerError",
+    "Link",
     "RunRecord",
     "Slot",
     "State",
     "VmKey",
+    "ledger_is_there",
     "ledger_url",
     "open_ledger",
 ]

@@ -11,7 +11,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +18,7 @@ from sqlalchemy import RowMapping, Select, delete, insert, or_, select, update
 
 from ingest.engine.ledger.chain import detail_text, first_break
 from ingest.engine.ledger.database import Clock, Database
+from ingest.engine.ledger.moments import iso
 from ingest.engine.ledger.processes import certainly_gone, process_mark
 from ingest.engine.ledger.records import (
     FINAL,
@@ -28,6 +28,7 @@ from ingest.engine.ledger.records import (
     Claim,
     Entry,
     HistoryLine,
+    Link,
     RunRecord,
     State,
     VmKey,
@@ -141,7 +142,7 @@ class Ledger:
         """Say how a run ended."""
 
         def leave(writing: Writing) -> None:
-            ended = {"status": status, "ended_at": _iso(writing.now)}
+            ended = {"status": status, "ended_at": iso(writing.now)}
             writing.connection.execute(update(RUN).where(RUN.c.run_id == run_id).values(ended))
 
         self._database.write(leave)
@@ -326,6 +327,12 @@ class Ledger:
             chosen = chosen.where(HISTORY.c.run_id == run_id)
         return list(self._lines(chosen))
 
+    def links(self, first: int, last: int) -> list[Link]:
+        """The chain from one line's number to another's, as hashes only."""
+        chosen = select(HISTORY.c.number, HISTORY.c.previous, HISTORY.c.hash).order_by(HISTORY.c.number)
+        with self._database.reading() as connection:
+            return [Link(*row) for row in connection.execute(chosen.where(HISTORY.c.number.between(first, last)))]
+
     def verify_chain(self) -> Break | None:
         """Where the history is not what was written, None when it is whole."""
         with self._database.reading() as connection:
@@ -392,7 +399,3 @@ def _entry(row: RowMapping, now: float) -> Entry:
 def _storable(text: str) -> str:
     """Any text of a server as one that every database takes: PostgreSQL refuses NUL, and neither takes surrogates."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

@@ -23,13 +23,25 @@ def ledger_url(place: str | None, state: Path) -> str:
 
 def open_ledger(run: RunSettings, *, holder: str = "", must_exist: bool = False) -> Ledger:
     """The ledger the settings name, made if needed; with `must_exist` UsageError is raised instead."""
-    url = ledger_url(run.ledger.get_secret_value() if run.ledger else None, run.state)
-    if must_exist and url.startswith("sqlite"):
-        file = Path(make_url(url).database or "")
-        if not file.exists():
-            raise UsageError(
-                "there is no ledger yet",
-                place=str(file),
-                cure="the first import makes it; INGEST_RUN_LEDGER names another (docs/reference/settings.md)",
-            )
-    return Ledger(url, holder=holder)
+    if must_exist and not ledger_is_there(run):
+        raise UsageError(
+            "there is no ledger yet",
+            place=f"ledger {_file(run)}",
+            cure="the first import makes it; INGEST_RUN_LEDGER names another (docs/reference/settings.md)",
+        )
+    return Ledger(_url(run), holder=holder)
+
+
+def ledger_is_there(run: RunSettings) -> bool:
+    """Whether there is a ledger to read. Of a database server it is known only when it is opened."""
+    file = _file(run)
+    return file is None or file.exists()
+
+
+def _url(run: RunSettings) -> str:
+    return ledger_url(run.ledger.get_secret_value() if run.ledger else None, run.state)
+
+
+def _file(run: RunSettings) -> Path | None:
+    url = _url(run)
+    return Path(make_url(url).database or "") if url.startswith("sqlite:") else None

@@ -124,6 +124,15 @@ class HistoryLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A line of history without what it says: enough to see that nothing is missing between two others."""
+
+    number: int
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Break:
     """Where the history is not what was written: the line's number, and what is wrong with it."""
 

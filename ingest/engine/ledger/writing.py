@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ingest.engine.ledger.chain import detail_text, line_hash
+from ingest.engine.ledger.moments import iso
 from ingest.engine.ledger.processes import certainly_gone
 from ingest.engine.ledger.schema import HEAD, HISTORY, HOLDER, VM
 
@@ -53,7 +53,7 @@ class Writing:
         line = {
             "number": self._number + 1,
             "line_id": uuid.uuid4().hex,
-            "at": datetime.fromtimestamp(self.now, UTC).isoformat(timespec="microseconds"),
+            "at": iso(self.now),
             "vm_key": row["vm_key"],
             "vm": row["name"],
             "what": what,
