@@ -89,28 +89,26 @@ def test_without_a_ledger(ingest: Ingest, tmp_path: Path, command: tuple[str, ..
 
 def test_evidence_of_a_run(ingest: Ingest, ledger: Ledger, site: Twin, tmp_path: Path) -> None:
     ledger.close()
-    assert ingest("plan").code == 0
-    (made,) = tmp_path.glob("runs/*")
-    folder = made.rename(made.with_name(RUN))
+    folder = tmp_path / "runs" / RUN
+    folder.mkdir(parents=True)
     secrets = [value for name, value in site.environment().items() if name.endswith(("_KEY", "_PASSWORD"))]
     assert len(secrets) == 3
-    (folder / "journal.jsonl").write_text("\n".join(secrets), encoding="utf-8")
+    names = ("plan.csv", "findings.csv", "findings.html", "calls.json", "journal.jsonl", "results.csv", "report.html")
+    for name in (*names, "snapshot.json", "my notes.txt"):
+        (folder / name).write_text(f"{name}: {' '.join(secrets)}\n", encoding="utf-8")
     said = ingest("evidence", str(folder), "-o", "out.zip")
     assert said.code == 0, said.err
     seal = said.err.split("seal: ")[1].split()[0]
     with zipfile.ZipFile("out.zip") as archive:
         inside = {name: archive.read(name) for name in archive.namelist()}
-    assert set(inside) == {
-        *("manifest.json", "plan.csv", "findings.csv", "findings.html", "calls.json", "calls.csv"),
-        *("journal.jsonl", "history.jsonl"),
-    }
+    assert set(inside) == {"manifest.json", "history.jsonl", *names}
     for secret in secrets:
         assert secret.encode() not in b"".join(inside.values())
     assert json.loads(inside["manifest.json"])["run"]["actor"] == "ann"
     checked = ingest("evidence", "--check", "out.zip")
     assert checked.code == 0, checked.err
     assert seal in checked.err
-    assert "7 files, 13 lines of history" in checked.err
+    assert "8 files, 13 lines of history" in checked.err
     with zipfile.ZipFile("out.zip", "a") as archive:
         archive.writestr("extra", "?")
     checked = ingest("evidence", "--check", "out.zip")

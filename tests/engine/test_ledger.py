@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from ingest.engine.ledger import Claim, Ledger, RunRecord, State, VmKey, ledger_url, open_ledger
 from ingest.engine.ledger.processes import certainly_gone, process_mark
@@ -411,8 +412,6 @@ def test_an_older_ledger_is_brought_up_to_date_whole_or_not_at_all(url: str) -> 
         ledger.note(vm(), "imported", vm_id="i")
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     if engine.dialect.name == "sqlite":
-        from sqlalchemy import event
-
         event.listen(engine, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     with pytest.raises(RuntimeError, match="died here"), engine.begin() as connection:
@@ -509,6 +508,32 @@ def test_a_connection_that_breaks_costs_nothing(postgresql_url: str) -> None:
         ledger.note(vm(), "submitted")
         assert [line.state for line in ledger.history()] == ["claimed", "intended", "submitted"]
         alone(ledger)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_lost_answer_to_a_commit(first: Ledger, *, committed: bool) -> None:
+    """Committed or not, what is noted is noted once."""
+    losses = [1]
+
+    def lose(connection: Connection) -> None:
+        if losses:
+            losses.pop()
+            if committed:
+                connection.connection.commit()
+            raise OperationalError("COMMIT", None, Exception("the answer was lost"))
+
+    event.listen(first._database._engine, "commit", lose)
+    assert take(first).held
+    losses.append(1)
+    first.note(vm(), "intended", job_id="j")
+    losses.append(1)
+    first.note(vm(), "imported", vm_id="i")
+    losses.append(1)
+    slots = [first.take_slot("cloud", 2), first.take_slot("cloud", 2)]
+    assert [slot and slot.number for slot in slots] == [0, 1]
+    assert not losses
+    assert [line.state for line in first.history()] == ["claimed", "intended", "imported"]
+    alone(first)
 
 
 def test_where_the_ledger_is(tmp_path: Path) -> None:

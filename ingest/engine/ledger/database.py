@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from ingest.engine.ledger.schema import HEAD, prepare
 from ingest.engine.ledger.writing import Writing
@@ -23,6 +23,8 @@ BUSY_S = 30
 RETRIES_S = (0.1, 0.5, 2.0, 5.0)
 """Pauses before a write is tried again: a database that restarts must not cost an import its outcome."""
 _WRITES = "ledger_writes"
+_LOCKED_HEAD = select(HEAD.c.number, HEAD.c.hash).with_for_update()
+_DATABASE_CLOCK = select(func.extract("epoch", func.clock_timestamp()))
 
 
 class Database:
@@ -82,7 +84,7 @@ class Database:
                     result[:] = [work(writing)]
                     lines[:] = writing.lines
                 break
-            except DBAPIError as error:
+            except SQLAlchemyError as error:
                 if pause_s is None or not _passes(error):
                     raise self._error(error) from None
                 time.sleep(pause_s)
@@ -93,14 +95,14 @@ class Database:
         self._engine.dispose()
 
     def _begin(self, connection: Connection) -> Writing:
-        number, last = connection.execute(select(HEAD.c.number, HEAD.c.hash).with_for_update()).one()
+        number, last = connection.execute(_LOCKED_HEAD).one()
         return Writing(connection, self._time(connection), number, last)
 
     def _time(self, connection: Connection) -> float:
         if self._clock:
             return self._clock()
         # Not now(), which stands still within a transaction: this one may have waited for another writer.
-        return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+        return float(connection.execute(_DATABASE_CLOCK).scalar_one())
 
     def _open(self) -> Engine:
         if self.sqlite:
@@ -200,6 +202,6 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.commit()
 
 
-def _passes(error: DBAPIError) -> bool:
+def _passes(error: SQLAlchemyError) -> bool:
     """Whether a later try may work: the connection broke, the server restarts, the file is locked."""
-    return error.connection_invalidated or type(error).__name__ == "OperationalError"
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError))

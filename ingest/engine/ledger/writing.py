@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ingest.engine.ledger.chain import detail_text, line_hash
 from ingest.engine.ledger.moments import iso
@@ -14,6 +14,12 @@ from ingest.engine.ledger.processes import certainly_gone
 from ingest.engine.ledger.schema import HEAD, HISTORY, HOLDER, VM
 
 DAY_S = 86_400.0
+
+# Made once, values come as parameters: making statements costs more than the database takes to run them.
+_VM_OF_KEY = select(VM).where(VM.c.vm_key == bindparam("key"))
+_CHANGE_VM = update(VM).where(VM.c.vm_key == bindparam("key"))
+_ADD_LINE = insert(HISTORY)
+_MOVE_HEAD = update(HEAD)
 
 
 class Writing:
@@ -28,7 +34,7 @@ class Writing:
 
     def vm(self, key: str) -> dict[str, Any] | None:
         """The row of a VM, None for one never seen."""
-        found = self.connection.execute(select(VM).where(VM.c.vm_key == key)).mappings().one_or_none()
+        found = self.connection.execute(_VM_OF_KEY, {"key": key}).mappings().one_or_none()
         return None if found is None else dict(found)
 
     def alive(self, holder: str) -> bool:
@@ -45,8 +51,7 @@ class Writing:
 
     def change(self, key: str, **values: Any) -> None:
         """Change the current row of a VM."""
-        values["updated_at"] = self.now
-        self.connection.execute(update(VM).where(VM.c.vm_key == key).values(**values))
+        self.connection.execute(_CHANGE_VM, values | {"key": key, "updated_at": self.now})
 
     def add_line(self, what: str, holder: str, row: Mapping[str, Any], detail: Mapping[str, Any]) -> None:
         """Write a line of history about a VM, whose row is now `row`."""
@@ -64,8 +69,8 @@ class Writing:
         line |= {name: row[name] for name in ("state", "run_id", "actor", "plan_digest")}
         line |= {name: row[name] for name in ("job_id", "request_digest", "vm_id", "error")}
         line["hash"] = line_hash(line)
-        self.connection.execute(insert(HISTORY).values(line | {"detail": detail_text(detail)}))
-        self.connection.execute(update(HEAD).values(number=line["number"], hash=line["hash"]))
+        self.connection.execute(_ADD_LINE, line | {"detail": detail_text(detail)})
+        self.connection.execute(_MOVE_HEAD, {"number": line["number"], "hash": line["hash"]})
         self._number, self._last = line["number"], line["hash"]
         self.lines.append(line["line_id"])
 
