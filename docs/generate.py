@@ -21,7 +21,7 @@ from ingest.plan.causes import CAUSES
 from ingest.plan.checks import CHECKS
 from ingest.plan.columns import PLAN_COLUMNS, REQUIRED
 from ingest.plan.rules import DiskChoice, Match, NetworkChoice, Rule, Set
-from ingest.settings import SECTIONS, secret_name, variable
+from ingest.settings import SECTIONS, may_be_public, secret_name, variable
 from ingest.twin.worldfile import FORMAT_VERSION, MAXIMUM_BYTES, MAXIMUM_YAML_BYTES, json_schema
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -108,7 +108,8 @@ def _setting_rows(section: str, model: type[BaseModel], prefix: str = "") -> lis
             rows.extend(_setting_rows(section, info.annotation, f"{name}."))
             continue
         secret = "Secret" in str(info.annotation)
-        toml = "refused" if secret else f"`[{section}] {prefix}{name}`"
+        toml = "refused" if secret and not may_be_public(info) else f"`[{section}] {prefix}{name}`"
+        toml += ", without a password" if may_be_public(info) else ""
         block = f"`{secret_name(section, name)}`" if secret else ""
         rows.append(f"| `{variable(section, prefix + name)}` | {toml} | {_default(info)} | {block} |")
     return rows

@@ -7,6 +7,8 @@
     │   └── RulesError              2  a YAML file cannot be read (file, line, key)
     ├── FindingsBlock               3  critical findings stop the run
     ├── Stopped                     5  cancelled, or the failure budget is used up
+    ├── ClaimLost                   5  another process has taken the VM over
+    ├── LedgerError                 6  the ledger cannot be opened, read or written
     └── RemoteError                 6  a server did not do what was asked
         ├── Transient               6  unreachable, timed out, 429, 502-504: worth another try later
         ├── NotTheApi               6  something answered that is not the expected server (proxy, wrong port)
@@ -81,6 +83,18 @@ class Stopped(IngestError):
     """The run was cancelled, or the failure budget is used up."""
 
     exit_code = 5
+
+
+class ClaimLost(IngestError):
+    """Another process has taken the VM over; whatever is known of it belongs to that process now."""
+
+    exit_code = 5
+
+
+class LedgerError(IngestError):
+    """The ledger cannot be opened, read or written. Without it nothing may be sent."""
+
+    exit_code = 6
 
 
 class RemoteError(IngestError):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ SecretStore = Callable[[str], str | None]
 class RunSettings(BaseModel):
     """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file, `checks`
     a suite of expectations of their own; `state` keeps what must outlive a run, such as the database of a local
-    Prefect server."""
+    Prefect server. `ledger` is the path of a SQLite file or a URL, `postgresql://user@host/database`, which several
+    machines can share; without it `ledger.db` in `state`. Secret, because a URL may hold a password."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,6 +48,7 @@ class RunSettings(BaseModel):
     rules: Path | None = None
     checks: Path | None = None
     state: Path = Path(".ingest")
+    ledger: SecretStr | None = None
 
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -144,7 +147,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             )
         for field in values:
             info = SECTIONS[table].model_fields.get(field)
-            if info is not None and _is_secret(info):
+            if info is not None and _is_secret(info) and (not may_be_public(info) or _has_password(values[field])):
                 raise SettingsError(
                     f"[{table}] {field} is a secret and does not belong in a file",
                     place=str(path),
@@ -177,7 +180,16 @@ def _nearest(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
 
 
 def _is_secret(info: FieldInfo) -> bool:
-    return info.annotation is SecretStr
+    return info.annotation is SecretStr or may_be_public(info)
+
+
+def may_be_public(info: FieldInfo) -> bool:
+    """Whether a setting is a URL, secret only if there is a password in it."""
+    return info.annotation == SecretStr | None
+
+
+def _has_password(url: object) -> bool:
+    return re.search(r"://[^/@]*:[^@]*@|[?&]password=", str(url), re.IGNORECASE) is not None
 
 
 def _loader(section: str, model: type[BaseModel], table: Any, secrets: SecretStore | None) -> type[BaseSettings]:

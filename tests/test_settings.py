@@ -100,3 +100,42 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         _ = load_settings().cloudstack
     assert "visible" not in str(caught.value)
     assert "INGEST_CLOUDSTACK_VERIFY_TLS" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:hunter2@db/ledger",
+        "postgresql://:hunter2@db/ledger",
+        "postgresql://db/ledger?user=ann&password=hunter2",
+        "postgresql://ann:hun/ter2@db/ledger",
+    ],
+)
+def test_a_ledger_url_with_a_password_is_refused_in_the_file_only(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _toml(f'[run]\nledger = "{url}"\n')
+    with pytest.raises(SettingsError, match=r"\[run\] ledger is a secret") as caught:
+        load_settings()
+    assert "ter2" not in str(caught.value)
+    assert "INGEST_RUN_LEDGER" in str(caught.value)
+    _toml("")
+    monkeypatch.setenv("INGEST_RUN_LEDGER", url)
+    run = load_settings().run
+    assert run.ledger is not None
+    assert run.ledger.get_secret_value() == url
+    assert "ter2" not in repr(run)
+
+
+@pytest.mark.parametrize(
+    "place", ["state/ledger.db", "sqlite:////var/lib/ledger.db", "postgresql://ann@db:5432/ledger"]
+)
+def test_a_ledger_without_a_password_may_stand_in_the_file(place: str) -> None:
+    _toml(f'[run]\nledger = "{place}"\n')
+    run = load_settings().run
+    assert run.ledger is not None
+    assert run.ledger.get_secret_value() == place
+
+
+def test_the_ledger_s_url_from_the_secret_store() -> None:
+    run = load_settings(secrets={"ingest-run-ledger": "postgresql://ann:hunter2@db/ledger"}.get).run
+    assert run.ledger is not None
+    assert run.ledger.get_secret_value() == "postgresql://ann:hunter2@db/ledger"

@@ -54,6 +54,12 @@ COMMANDS = {
     "run": "Import VMs: with a plan exactly its rows. Shows only, until --yes.\n\n"
     "Without a plan a fresh one is made and followed. Exit codes: 0 every row imported, 3 rows blocked by findings, "
     "4 rows failed, 5 stopped, 6 a server went away.",
+    "status": "Say where VMs stand, across all runs: state, holder, and the next command. Changes nothing.\n\n"
+    "Without --run the VMs of all runs that are not finished. Needs the ledger only.",
+    "history": "Show all that was ever noted of a VM, by any run on any machine. Changes nothing.\n\n"
+    "With --verify exit code 4 when the history is not what was written.",
+    "evidence": "Pack a run into one file that shows when it was altered: plan, findings, calls, results, history.\n\n"
+    "With --check say whether such a file is as it was made; exit code 4 when not.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 for _name, _help in COMMANDS.items():

@@ -28,6 +28,7 @@ CALLS_CSV = "calls.csv"
 JOURNAL = "journal.jsonl"
 RESULTS = "results.csv"
 REPORT = "report.html"
+EVIDENCE = "evidence.zip"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,21 @@ def test_help_names_every_command_and_the_exit_codes(ingest: Ingest) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "doctor", "discover", "plan", "check", "explain", "why", "networks", "run"]
+    "command",
+    [
+        "demo",
+        "doctor",
+        "discover",
+        "plan",
+        "check",
+        "explain",
+        "why",
+        "networks",
+        "run",
+        "status",
+        "history",
+        "evidence",
+    ],
 )
 def test_every_option_is_explained(ingest: Ingest, command: str) -> None:
     said = ingest(command, "--help")

@@ -1,0 +1,207 @@
+"""The database under the ledger: durable, one writer at a time, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+
+from ingest.engine.ledger.schema import HEAD, prepare
+from ingest.engine.ledger.writing import Writing
+from ingest.errors import LedgerError, UsageError
+
+Result = TypeVar("Result")
+Clock = Callable[[], float]
+
+BUSY_S = 30
+RETRIES_S = (0.1, 0.5, 2.0, 5.0)
+"""Pauses before a write is tried again: a database that restarts must not cost an import its outcome."""
+_WRITES = "ledger_writes"
+_LOCKED_HEAD = select(HEAD.c.number, HEAD.c.hash).with_for_update()
+_DATABASE_CLOCK = select(func.extract("epoch", func.clock_timestamp()))
+
+
+class Database:
+    """An open ledger database; safe to share between threads. Raises LedgerError for whatever the database says.
+
+    `clock` gives seconds of the epoch; without it PostgreSQL's clock counts, which all machines share, and on SQLite
+    this machine's, the only one that uses the file.
+    """
+
+    def __init__(self, url: str, clock: Clock | None) -> None:
+        self.url = _parsed(url)
+        self.place = self.url.set(query={}).render_as_string(hide_password=True)
+        self._clock = clock or (time.time if self.sqlite else None)
+        # SQLite lets waiting processes in at random; threads of one process need not wait like that.
+        self._turn = threading.Lock() if self.sqlite else contextlib.nullcontext()
+        self._engine = self._open()
+        self._writer = self._engine.execution_options(**{_WRITES: True})
+        try:
+            with self._said(), self._turn, self._writer.begin() as connection:
+                prepare(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def sqlite(self) -> bool:
+        """Whether this is a file of this machine."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def now(self) -> float:
+        """Seconds of the epoch, by the ledger's clock."""
+        if self._clock:
+            return self._clock()
+        with self.reading() as connection:
+            return self._time(connection)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees what is committed."""
+        with self._said(), self._engine.begin() as connection:
+            yield connection
+
+    def write(self, work: Callable[[Writing], Result]) -> Result:
+        """Do `work` in a transaction of its own, after and before all other writers; durable when this returns.
+
+        Tried again when the database went away meanwhile. If it is not known whether the transaction was committed,
+        the history tells: the lines `work` wrote are there or they are not.
+        """
+        lines: list[str] = []
+        result: list[Result] = []
+        for pause_s in (*RETRIES_S, None):
+            try:
+                with self._turn, self._writer.begin() as connection:
+                    writing = self._begin(connection)
+                    if lines and writing.has_line(lines[-1]):
+                        break
+                    result[:] = [work(writing)]
+                    lines[:] = writing.lines
+                break
+            except SQLAlchemyError as error:
+                if pause_s is None or not _passes(error):
+                    raise self._error(error) from None
+                time.sleep(pause_s)
+        return result[0]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _begin(self, connection: Connection) -> Writing:
+        number, last = connection.execute(_LOCKED_HEAD).one()
+        return Writing(connection, self._time(connection), number, last)
+
+    def _time(self, connection: Connection) -> float:
+        if self._clock:
+            return self._clock()
+        # Not now(), which stands still within a transaction: this one may have waited for another writer.
+        return float(connection.execute(_DATABASE_CLOCK).scalar_one())
+
+    def _open(self) -> Engine:
+        if self.sqlite:
+            if self.url.database:
+                _make_folder(Path(self.url.database).parent)
+            engine = create_engine(self.url, connect_args={"timeout": BUSY_S})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        else:
+            engine = create_engine(
+                self.url,
+                pool_pre_ping=True,
+                pool_size=5,
+                max_overflow=10,
+                pool_timeout=BUSY_S,
+                connect_args={"connect_timeout": 10, "application_name": "ingest"},
+            )
+            event.listen(engine, "connect", _prepare_postgresql)
+        return engine
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise self._error(error) from None
+
+    def _error(self, error: SQLAlchemyError) -> LedgerError:
+        # Not str(error): that has the statement and its values.
+        words = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
+        return LedgerError(
+            " ".join(words.split()),
+            place=f"ledger {self.place}",
+            cure="check INGEST_RUN_LEDGER, and that the database runs, lets this user in and has space; then run again",
+        )
+
+
+def _parsed(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # whose text may show the password
+        url = None
+    names = {
+        "postgresql": "postgresql+psycopg",
+        "postgres": "postgresql+psycopg",
+        "postgresql+psycopg": "postgresql+psycopg",
+        "sqlite": "sqlite",
+    }
+    if url is None or url.drivername not in names:
+        raise UsageError(
+            "is not the URL of a database the ledger can use",
+            place="ledger",
+            cure="sqlite:////folder/ledger.db, a path, or postgresql://user@host/database (INGEST_RUN_LEDGER)",
+        )
+    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
+        raise UsageError(
+            "a ledger in memory forgets what it is for", place="ledger", cure="name a file: sqlite:////folder/ledger.db"
+        )
+    return url.set(drivername=names[url.drivername])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            f"cannot be made: {error.strerror}", place=str(folder), cure="choose another place: INGEST_RUN_LEDGER"
+        ) from None
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions itself, and not the kind we need
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+    # The change to WAL does not wait for others as everything else does.
+    deadline = time.monotonic() + BUSY_S
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except connection.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Some servers are set to answer before a commit is on disk; ours must be."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        if cursor.fetchone()[0] == "off":
+            cursor.execute("SET synchronous_commit = on")
+    connection.commit()
+
+
+def _passes(error: SQLAlchemyError) -> bool:
+    """Whether a later try may work: the connection broke, the server restarts, the file is locked."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError))

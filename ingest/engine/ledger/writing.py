@@ -1,0 +1,80 @@
+"""One write transaction: the moment it has, the end of the history it goes on from, who is alive."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from ingest.engine.ledger.chain import detail_text, line_hash
+from ingest.engine.ledger.moments import iso
+from ingest.engine.ledger.processes import certainly_gone
+from ingest.engine.ledger.schema import HEAD, HISTORY, HOLDER, VM
+
+DAY_S = 86_400.0
+
+# Made once, values come as parameters: making statements costs more than the database takes to run them.
+_VM_OF_KEY = select(VM).where(VM.c.vm_key == bindparam("key"))
+_CHANGE_VM = update(VM).where(VM.c.vm_key == bindparam("key"))
+_ADD_LINE = insert(HISTORY)
+_MOVE_HEAD = update(HEAD)
+
+
+class Writing:
+    """Valid within its transaction only. `lines` are the ids of the history lines it wrote."""
+
+    def __init__(self, connection: Connection, now: float, number: int, last: str) -> None:
+        self.connection = connection
+        self.now = now
+        self.lines: list[str] = []
+        self._number = number
+        self._last = last
+
+    def vm(self, key: str) -> dict[str, Any] | None:
+        """The row of a VM, None for one never seen."""
+        found = self.connection.execute(_VM_OF_KEY, {"key": key}).mappings().one_or_none()
+        return None if found is None else dict(found)
+
+    def alive(self, holder: str) -> bool:
+        """Whether a holder's claims still count."""
+        found = self.connection.execute(select(HOLDER).where(HOLDER.c.holder == holder)).mappings().one_or_none()
+        return found is not None and found["expires_at"] > self.now and not certainly_gone(found["process"])
+
+    def renew(self, holder: str, process: str, expires_at: float) -> None:
+        """The holder is alive until `expires_at`, unless its process ends before."""
+        renewed = self.connection.execute(update(HOLDER).where(HOLDER.c.holder == holder).values(expires_at=expires_at))
+        if not renewed.rowcount:
+            self.connection.execute(delete(HOLDER).where(HOLDER.c.expires_at < self.now - DAY_S))
+            self.connection.execute(insert(HOLDER).values(holder=holder, process=process, expires_at=expires_at))
+
+    def change(self, key: str, **values: Any) -> None:
+        """Change the current row of a VM."""
+        self.connection.execute(_CHANGE_VM, values | {"key": key, "updated_at": self.now})
+
+    def add_line(self, what: str, holder: str, row: Mapping[str, Any], detail: Mapping[str, Any]) -> None:
+        """Write a line of history about a VM, whose row is now `row`."""
+        line = {
+            "number": self._number + 1,
+            "line_id": uuid.uuid4().hex,
+            "at": iso(self.now),
+            "vm_key": row["vm_key"],
+            "vm": row["name"],
+            "what": what,
+            "holder": holder,
+            "detail": detail,
+            "previous": self._last,
+        }
+        line |= {name: row[name] for name in ("state", "run_id", "actor", "plan_digest")}
+        line |= {name: row[name] for name in ("job_id", "request_digest", "vm_id", "error")}
+        line["hash"] = line_hash(line)
+        self.connection.execute(_ADD_LINE, line | {"detail": detail_text(detail)})
+        self.connection.execute(_MOVE_HEAD, {"number": line["number"], "hash": line["hash"]})
+        self._number, self._last = line["number"], line["hash"]
+        self.lines.append(line["line_id"])
+
+    def has_line(self, line_id: str) -> bool:
+        """Whether a line of history is there."""
+        found = self.connection.execute(select(HISTORY.c.number).where(HISTORY.c.line_id == line_id))
+        return found.first() is not None
