@@ -312,9 +312,12 @@ class UnmanagedInstance(ApiObject):
 
 
 class InstanceNic(ApiObject):
+    """`type` is that of its network: Isolated, Shared, L2."""
+
     id: str = ""
     networkid: str = ""
     networkname: str = ""
+    type: str = ""
     macaddress: str = ""
     ipaddress: str = ""
     isdefault: bool = False
@@ -324,7 +327,7 @@ class InstanceNic(ApiObject):
 class VirtualMachine(ApiObject):
     """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM.
 
-    `memory` in MiB, `cpuspeed` in MHz. `details` may hold passwords: they are never saved with it.
+    `memory` in MiB, `cpuspeed` in MHz. `isoid` is told only when it is asked for. `details` may hold passwords: they are never saved with it.
     """
 
     id: str
@@ -339,6 +342,7 @@ class VirtualMachine(ApiObject):
     hostid: str = ""
     serviceofferingid: str = ""
     templateid: str = ""
+    isoid: str = ""
     guestosid: str = ""
     cpunumber: int = 0
     cpuspeed: int = 0
@@ -371,6 +375,20 @@ class Volume(ApiObject):
     storageid: str = ""
     diskofferingid: str = ""
     virtualmachineid: str = ""
+
+
+class VolumeSnapshot(ApiObject):
+    id: str
+    name: str = ""
+    volumeid: str = ""
+    state: str = ""
+
+
+class VmSnapshot(ApiObject):
+    id: str
+    name: str = ""
+    displayname: str = ""
+    state: str = ""
 
 
 class Job(ApiObject):
