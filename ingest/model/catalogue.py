@@ -327,7 +327,8 @@ class InstanceNic(ApiObject):
 class VirtualMachine(ApiObject):
     """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM.
 
-    `memory` in MiB, `cpuspeed` in MHz. `isoid` is told only when it is asked for. `details` may hold passwords: they are never saved with it.
+    `memory` in MiB, `cpuspeed` in MHz. `isoid` is told only when it is asked for. `details` may
+    hold passwords: they are never saved with it.
     """
 
     id: str

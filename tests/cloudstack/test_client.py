@@ -97,7 +97,9 @@ def test_filters_are_sent(serve: Serve, connect: Connect) -> None:
     client.list_volume_snapshots("d-1")
     client.list_vm_snapshots("v-1")
     client.list_configurations(["wait"], zone_id="z-1")
-    hosts, machines, clusters, all_clusters, *offerings, volumes, of_volume, of_vm, settings = (sent(asked) for asked in server.asked)
+    hosts, machines, clusters, all_clusters, *offerings, volumes, of_volume, of_vm, settings = (
+        sent(asked) for asked in server.asked
+    )
     assert hosts == {"type": "Routing", "clusterid": "c-1"}
     assert (machines["id"], machines["zoneid"], machines["name"]) == ("v-1", "z-1", "web01")
     assert (machines["networkid"], machines["details"]) == ("n-1", "nics,servoff,tmpl,iso")

@@ -1,4 +1,4 @@
-"""Snapshots CloudStack knows: of volumes (listSnapshots) and of VMs (listVMSnapshot). Those of vCenter alone are not."""
+"""Snapshots CloudStack knows: of volumes (listSnapshots) and of VMs (listVMSnapshot). Not those of vCenter."""
 
 from __future__ import annotations
 
