@@ -54,6 +54,11 @@ COMMANDS = {
     "run": "Import VMs: with a plan exactly its rows. Shows only, until --yes.\n\n"
     "Without a plan a fresh one is made and followed. Exit codes: 0 every row imported, 3 rows blocked by findings, "
     "4 rows failed, 5 stopped, 6 a server went away.",
+    "settle": "Say what became of rows whose outcome a run did not learn; with --yes give half-imported VMs back.\n\n"
+    "Without --yes nothing is written to CloudStack. Exit codes: 0 every row is certain, 4 some need another look.",
+    "undo": "Give imported VMs back: those of a run, or one. Shows only, until --yes.\n\n"
+    "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
+    "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 for _name, _help in COMMANDS.items():

@@ -79,18 +79,15 @@ class Expected:
 class Difference:
     """One thing that is not as expected. `grave` ones mean that the import is not whole.
 
-    The others are things that people change after an import, or that hurt nothing.
+    The others are things that people change after an import, or that hurt nothing. `missing` ones are volumes and NICs
+    that are not there at all: the mark of an import that was cut off.
     """
 
     what: str
     expected: str
     found: str
     grave: bool = True
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether a part of the VM is not there at all: the mark of an import that was cut off."""
-        return self.grave and not self.found
+    missing: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}: {self.found or 'nothing'} instead of {self.expected or 'nothing'}"
@@ -203,7 +200,7 @@ def _of_volumes(expected: Expected, volumes: Sequence[Volume]) -> Iterator[Diffe
     for number, disk in enumerate(expected.disks):
         volume = next((one for one in left if _is_of(one, disk)), None)
         if volume is None:
-            yield Difference(f"volume of {disk.label}", f"{_gib(disk.size_bytes)} in {disk.file}", "")
+            yield Difference(f"volume of {disk.label}", f"{_gib(disk.size_bytes)} in {disk.file}", "", missing=True)
             continue
         left.remove(volume)
         if volume.size != disk.size_bytes:
@@ -235,7 +232,7 @@ def _of_nics(expected: Expected, machine: VirtualMachine, *, forced: bool) -> It
             if nic is not None:
                 yield Difference(f"MAC of {wanted.label}", wanted.mac, nic.macaddress, grave=False)
         if nic is None:
-            yield Difference(wanted.label, wanted.mac, "")
+            yield Difference(wanted.label, wanted.mac, "", missing=True)
             continue
         left.remove(nic)
         if wanted.network_id and nic.networkid != wanted.network_id:

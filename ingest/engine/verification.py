@@ -64,9 +64,14 @@ def by_id(client: ShowsVms, vm_id: str) -> list[VirtualMachine]:
     try:
         return client.list_virtual_machines(vm_id=vm_id)
     except Refused as error:
-        if error.code == 431 and "parameter id " in error.text:
+        if is_unknown_id(error):
             return []
         raise
+
+
+def is_unknown_id(error: Refused) -> bool:
+    """Whether the server refused a list because it has no object of the id asked for."""
+    return error.code == 431 and "parameter id " in error.text
 
 
 def _ours(

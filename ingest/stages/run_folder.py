@@ -28,6 +28,8 @@ CALLS_CSV = "calls.csv"
 JOURNAL = "journal.jsonl"
 RESULTS = "results.csv"
 REPORT = "report.html"
+UNDO = "undo.csv"
+SETTLED = "settled.csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,5 +188,5 @@ def test_a_suspended_vm_may_be_in_either_state() -> None:
 def test_only_what_is_gone_is_missing() -> None:
     expected = before(LISTED, REQUEST)
     found = differences(expected, MACHINE.model_copy(update={"name": "x"}), [ROOT], REQUEST)
-    assert [one.is_missing for one in found] == [False, True]
+    assert [one.missing for one in found] == [False, True]
     assert in_words(found[1:]) == "volume of Hard disk 1: nothing instead of 20 GiB in data"
