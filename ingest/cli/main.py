@@ -60,6 +60,11 @@ COMMANDS = {
     "With --verify exit code 4 when the history is not what was written.",
     "evidence": "Pack a run into one file that shows when it was altered: plan, findings, calls, results, history.\n\n"
     "With --check say whether such a file is as it was made; exit code 4 when not.",
+    "settle": "Say what became of rows whose outcome a run did not learn; with --yes give half-imported VMs back.\n\n"
+    "Without --yes nothing is written to CloudStack. Exit codes: 0 every row is certain, 4 some need another look.",
+    "undo": "Give imported VMs back: those of a run, or one. Shows only, until --yes.\n\n"
+    "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
+    "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 for _name, _help in COMMANDS.items():

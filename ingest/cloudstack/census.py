@@ -47,7 +47,7 @@ def read_census(
     def settings() -> Iterator[tuple[str, dict[str, str]]]:
         yield "", client.list_configurations(configuration)
         for zone in zones:
-            yield zone.id, client.list_configurations(zone_configuration, zone.id)
+            yield zone.id, client.list_configurations(zone_configuration, zone_id=zone.id)
 
     in_zones = dict(read("settings", settings))
     census = Census(

@@ -6,14 +6,14 @@ of `ApiCaller.call`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from ingest.cloudstack.answer import ASK_FIRST, URL_CURE, Payload
 from ingest.cloudstack.caller import ApiCaller, Row
-from ingest.cloudstack.parameters import Parameter, import_parameters, network_parameters
+from ingest.cloudstack.parameters import Parameter, import_parameters, network_parameters, tag_parameters
 from ingest.errors import NotTheApi, Refused, UnknownOutcome
 from ingest.model.catalogue import (
     Account,
@@ -39,7 +39,9 @@ from ingest.model.catalogue import (
     Template,
     UnmanagedInstance,
     VirtualMachine,
+    VmSnapshot,
     Volume,
+    VolumeSnapshot,
     Zone,
 )
 from ingest.model.request import ImportRequest, NetworkRequest
@@ -153,9 +155,14 @@ class CloudStackClient(ApiCaller):
         return self._objects(UnmanagedInstance, command, rows, identity=None)
 
     def list_virtual_machines(
-        self, *, vm_id: str | None = None, zone_id: str | None = None, name: str | None = None
+        self,
+        *,
+        vm_id: str | None = None,
+        zone_id: str | None = None,
+        name: str | None = None,
+        network_id: str | None = None,
     ) -> list[VirtualMachine]:
-        """The managed VMs with their NICs, those of projects included. `name` is the exact hostname."""
+        """The managed VMs with NICs and attached ISO, those of projects included. `name` is the exact hostname."""
         return self._list(
             VirtualMachine,
             "listVirtualMachines",
@@ -166,6 +173,7 @@ class CloudStackClient(ApiCaller):
             id=vm_id,
             zoneid=zone_id,
             name=name,
+            networkid=network_id,
         )
 
     def list_system_vms(self) -> list[SystemVm]:
@@ -176,14 +184,29 @@ class CloudStackClient(ApiCaller):
         """All virtual routers, those of projects included."""
         return self._list(SystemVm, "listRouters", "router", listall=True, projectid=_ALL_PROJECTS)
 
-    def list_volumes(self) -> list[Volume]:
-        """All volumes that are not removed, those of projects included."""
-        return self._list(Volume, "listVolumes", "volume", listall=True, projectid=_ALL_PROJECTS)
+    def list_volumes(self, vm_id: str | None = None) -> list[Volume]:
+        """The volumes of a VM, or of all, that are not removed; those of projects included."""
+        return self._list(
+            Volume, "listVolumes", "volume", listall=True, projectid=_ALL_PROJECTS, virtualmachineid=vm_id
+        )
 
-    def list_configurations(self, names: Iterable[str], zone_id: str | None = None) -> dict[str, str]:
-        """Global settings by name, or those in force in a zone; one without a value is ''.
+    def list_volume_snapshots(self, volume_id: str) -> list[VolumeSnapshot]:
+        """The snapshots of a volume that CloudStack knows."""
+        return self._list(
+            VolumeSnapshot, "listSnapshots", "snapshot", listall=True, projectid=_ALL_PROJECTS, volumeid=volume_id
+        )
 
-        A setting this release does not have is missing, and so is one that zones cannot have.
+    def list_vm_snapshots(self, vm_id: str) -> list[VmSnapshot]:
+        """The snapshots of a VM that CloudStack knows; those made in vCenter are not among them."""
+        return self._list(
+            VmSnapshot, "listVMSnapshot", "vmSnapshot", listall=True, projectid=_ALL_PROJECTS, virtualmachineid=vm_id
+        )
+
+    def list_configurations(self, names: Iterable[str], *, zone_id: str | None = None) -> dict[str, str]:
+        """Settings by name, global or as a zone has them.
+
+        A setting this release does not have is missing, with a zone also one that zones cannot have of their own; one
+        without a value is ''.
         """
         values: dict[str, str] = {}
         for name in names:
@@ -233,10 +256,25 @@ class CloudStackClient(ApiCaller):
         """Start deleting a network and give the job id. The job fails while a VM is in it."""
         return self._job_id("deleteNetwork", self.call("deleteNetwork", id=network_id))
 
-    def unmanage_virtual_machine(self, vm_id: str) -> str:
-        """Start giving a VM back (it keeps running, untouched) and give the job id."""
+    def unmanage_virtual_machine(self, vm_id: str, *, custom_job_id: str | None = None) -> str:
+        """Start giving a VM back (it keeps running, untouched) and give the job id, our own if we chose one."""
         command = "unmanageVirtualMachine"
+        return self._job_id(command, self.call(command, id=vm_id, customjobid=custom_job_id))
+
+    def start_virtual_machine(self, vm_id: str) -> str:
+        """Begin to start a VM and give the job id."""
+        command = "startVirtualMachine"
         return self._job_id(command, self.call(command, id=vm_id))
+
+    def stop_virtual_machine(self, vm_id: str, *, forced: bool = False) -> str:
+        """Begin to stop a VM and give the job id. CloudStack asks the guest first, unless `forced`."""
+        command = "stopVirtualMachine"
+        return self._job_id(command, self.call(command, id=vm_id, forced=forced))
+
+    def create_tags(self, vm_ids: Sequence[str], tags: Mapping[str, str]) -> str:
+        """Start tagging VMs and give the job id. The job fails, and tags none, when one has such a key already."""
+        command = "createTags"
+        return self._job_id(command, self.call_with(command, tag_parameters("UserVm", vm_ids, tags)))
 
     def _job_id(self, command: str, payload: Payload) -> str:
         job_id = payload.get("jobid")

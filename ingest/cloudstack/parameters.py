@@ -6,7 +6,7 @@ The server lower-cases the name before `[` but keeps the key after `].` as it st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ingest.model.request import ImportRequest, NetworkRequest
 
@@ -67,6 +67,11 @@ def network_parameters(request: NetworkRequest) -> dict[str, Parameter]:
     if request.bypass_vlan_overlap_check:
         parameters["bypassvlanoverlapcheck"] = True
     return parameters
+
+
+def tag_parameters(kind: str, ids: Sequence[str], tags: Mapping[str, str]) -> dict[str, Parameter]:
+    """The parameters of createTags for objects of one kind."""
+    return {"resourcetype": kind, "resourceids": ",".join(ids), **_pairs("tags", "key", "value", tags.items())}
 
 
 def _pairs(name: str, first: str, second: str, pairs: Iterable[tuple[str, str]]) -> dict[str, Parameter]:

@@ -330,9 +330,12 @@ class UnmanagedInstance(ApiObject):
 
 
 class InstanceNic(ApiObject):
+    """`type` is that of its network: Isolated, Shared, L2."""
+
     id: str = ""
     networkid: str = ""
     networkname: str = ""
+    type: str = ""
     macaddress: str = ""
     ipaddress: str = ""
     isdefault: bool = False
@@ -347,8 +350,8 @@ class Tag(ApiObject):
 class VirtualMachine(ApiObject):
     """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM.
 
-    `memory` in MiB, `cpuspeed` in MHz. `details` may hold passwords: they are never saved with it. `isoid` is the
-    attached ISO's.
+    `memory` in MiB, `cpuspeed` in MHz. `isoid` is the attached ISO's. `details` may hold passwords: they are never saved
+    with it.
     """
 
     id: str
@@ -363,6 +366,7 @@ class VirtualMachine(ApiObject):
     hostid: str = ""
     serviceofferingid: str = ""
     templateid: str = ""
+    isoid: str = ""
     guestosid: str = ""
     cpunumber: int = 0
     cpuspeed: int = 0
@@ -371,7 +375,6 @@ class VirtualMachine(ApiObject):
     created: str = ""
     userid: str = ""
     haenable: bool = False
-    isoid: str = ""
     tags: tuple[Tag, ...] = ()
     details: dict[str, str] = Field(default_factory=dict, exclude=True)
     nic: tuple[InstanceNic, ...] = ()
@@ -399,6 +402,20 @@ class Volume(ApiObject):
     storageid: str = ""
     diskofferingid: str = ""
     virtualmachineid: str = ""
+
+
+class VolumeSnapshot(ApiObject):
+    id: str
+    name: str = ""
+    volumeid: str = ""
+    state: str = ""
+
+
+class VmSnapshot(ApiObject):
+    id: str
+    name: str = ""
+    displayname: str = ""
+    state: str = ""
 
 
 class Job(ApiObject):

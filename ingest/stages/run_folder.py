@@ -29,6 +29,8 @@ JOURNAL = "journal.jsonl"
 RESULTS = "results.csv"
 REPORT = "report.html"
 EVIDENCE = "evidence.zip"
+UNDO = "undo.csv"
+SETTLED = "settled.csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,16 @@ from pathlib import Path
 import pytest
 
 from ingest.cli.local_server import PrefectServer
+from ingest.cli.main import COMMANDS
+from ingest.engine.importing import Pace
 from ingest.plan.causes import CAUSES
 from ingest.plan.checks import CHECKS
-from ingest.twin.generator import generate
+from ingest.settings import load_settings
+from ingest.stages.conclude import conclude_from_journal
+from ingest.stages.import_batch import import_batch
+from ingest.stages.run_folder import existing_run_folder
+from ingest.stages.validate import read_calls
+from ingest.twin.generator import CLEAN, generate
 from ingest.twin.recording import write_recording
 from ingest.twin.serving import Twin
 from tests.cli.conftest import Ingest
@@ -32,23 +39,7 @@ def test_help_names_every_command_and_the_exit_codes(ingest: Ingest) -> None:
         assert word in " ".join(said.out.split())
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "demo",
-        "doctor",
-        "discover",
-        "plan",
-        "check",
-        "explain",
-        "why",
-        "networks",
-        "run",
-        "status",
-        "history",
-        "evidence",
-    ],
-)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "twin"])
 def test_every_option_is_explained(ingest: Ingest, command: str) -> None:
     said = ingest(command, "--help")
     assert said.code == 0
@@ -349,3 +340,38 @@ def _show_then_write(twin: Twin, tmp_path: Path, server: PrefectServer) -> None:
     outcomes = json.loads(done.stdout)
     assert {outcome["status"] for outcome in outcomes} == {"imported"}
     assert len(twin.world.cloud.journal.imports) == 12
+
+
+def test_undo_and_settle_say_what_they_need(ingest: Ingest, site: Twin, tmp_path: Path) -> None:
+    ingest("undo").refused(2, "name a run's folder, or --vm and a VM")
+    ingest("undo", "--vm", "nobody").refused(2, "manages no VM called nobody")
+    ingest("undo", "nowhere").refused(2, "is not a run folder")
+    ingest("settle").refused(2, "no run here has imported anything")
+    (tmp_path / "empty").mkdir()
+    ingest("settle", "empty").refused(2, "there is no journal.jsonl yet")
+
+
+def test_a_run_is_settled_and_given_back(ingest: Ingest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with Twin(generate(3, seed=2, shape=CLEAN)) as twin:
+        twin.world.cloud.import_seconds = 0.0
+        for name, value in twin.environment().items():
+            monkeypatch.setenv(name, value)
+        assert ingest("plan").code == 0
+        (plan,) = tmp_path.glob("runs/*/plan.csv")
+        folder = existing_run_folder(plan.parent)
+        import_batch(load_settings().cloudstack, folder, read_calls(folder), pace=Pace(every_s=0.005))
+        conclude_from_journal(folder)
+        said = ingest("settle")
+        assert (said.code, "every row was settled already" in said.err) == (0, True)
+        shown = ingest("undo", str(folder.path), "--format", "json")
+        assert shown.code == 0, shown.err
+        assert {row["status"] for row in json.loads(shown.out)} == {"to-undo"}
+        assert f"to give back: ingest undo {folder.path} --yes" in shown.err
+        instances = list(twin.world.cloud.instances.values())
+        with twin.world.lock:
+            instances[0].isoid = "iso"
+        assert ingest("undo", str(folder.path)).code == 3
+        done = ingest("undo", str(folder.path), "--yes", "--format", "json")
+        assert done.code == 4
+        assert sorted(row["status"] for row in json.loads(done.out)) == ["refused", "undone", "undone"]
+        assert [one.removed for one in instances] == [False, True, True]

@@ -90,14 +90,25 @@ def test_filters_are_sent(serve: Serve, connect: Connect) -> None:
     server = serve(lambda asked: payload(asked.command, {}))
     client = connect(server)
     client.list_hosts("c-1")
-    client.list_virtual_machines(vm_id="v-1", zone_id="z-1", name="web01")
+    client.list_virtual_machines(vm_id="v-1", zone_id="z-1", name="web01", network_id="n-1")
     client.list_clusters("KVM")
     client.list_clusters(None)
     client.list_service_offerings("all")
     client.list_disk_offerings("all")
-    hosts, machines, clusters, all_clusters, *offerings = (sent(asked) for asked in server.asked)
+    client.list_volumes("v-1")
+    client.list_volume_snapshots("d-1")
+    client.list_vm_snapshots("v-1")
+    client.list_configurations(["wait"], zone_id="z-1")
+    hosts, machines, clusters, all_clusters, *offerings, volumes, of_volume, of_vm, settings = (
+        sent(asked) for asked in server.asked
+    )
     assert hosts == {"type": "Routing", "clusterid": "c-1"}
     assert (machines["id"], machines["zoneid"], machines["name"]) == ("v-1", "z-1", "web01")
+    assert (machines["networkid"], machines["details"]) == ("n-1", "nics,servoff,tmpl,iso")
+    everything = {"listall": "true", "projectid": "-1"}
+    assert volumes == of_vm == {**everything, "virtualmachineid": "v-1"}
+    assert of_volume == {**everything, "volumeid": "d-1"}
+    assert settings == {"name": "wait", "zoneid": "z-1"}
     assert clusters == {"hypervisor": "KVM"}
     assert all_clusters == {}
     assert offerings == [{"listall": "true", "state": "all"}] * 2
@@ -216,6 +227,31 @@ def test_giving_a_vm_back_gives_the_job_id(serve: Serve, connect: Connect) -> No
     server = serve(lambda asked: payload(asked.command, {"jobid": "j-2"}))
     assert connect(server).unmanage_virtual_machine("v-1") == "j-2"
     assert (server.commands, sent(server.asked[0])) == (["unmanageVirtualMachine"], {"id": "v-1"})
+
+
+def test_other_changes_to_vms_give_the_job_id(serve: Serve, connect: Connect) -> None:
+    server = serve(lambda asked: payload(asked.command, {"jobid": "j-3"}))
+    client = connect(server)
+    assert client.unmanage_virtual_machine("v-1", custom_job_id="j-3") == "j-3"
+    assert client.start_virtual_machine("v-1") == "j-3"
+    assert client.stop_virtual_machine("v-1", forced=True) == "j-3"
+    assert client.create_tags(["v-1", "v-2"], {"run": "r-1", "plan": "p"}) == "j-3"
+    assert [(asked.command, sent(asked)) for asked in server.asked] == [
+        ("unmanageVirtualMachine", {"id": "v-1", "customjobid": "j-3"}),
+        ("startVirtualMachine", {"id": "v-1"}),
+        ("stopVirtualMachine", {"id": "v-1", "forced": "true"}),
+        (
+            "createTags",
+            {
+                "resourcetype": "UserVm",
+                "resourceids": "v-1,v-2",
+                "tags[0].key": "run",
+                "tags[0].value": "r-1",
+                "tags[1].key": "plan",
+                "tags[1].value": "p",
+            },
+        ),
+    ]
 
 
 @pytest.mark.parametrize("content", [{}, {"jobid": ""}, {"jobid": 7}, {"success": True}])

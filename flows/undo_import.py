@@ -1,0 +1,46 @@
+"""Undo: imported VMs given back to vCenter alone. Starts with a preview."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed
+
+from ingest.errors import RemoteError, UsageError
+from ingest.stages.undo_import import UndoRow
+from tasks.run_names import stamped
+from tasks.stop_signal import stop_signal
+from tasks.undo_import import undo_import as undo_task
+
+_FINE = frozenset({"undone", "already", "deleted"})
+
+
+@flow(name="undo-import", flow_run_name=stamped("undo"))
+def undo_import(run_folder: str | None = None, vm: str | None = None, dry_run: bool = True) -> State[list[UndoRow]]:
+    """Give imported VMs back: CloudStack forgets them, vCenter keeps them as they are. Never destroys anything.
+
+    Args:
+        run_folder: The folder of the run, on the worker, whose VMs are given back; networks it made are deleted last.
+        vm: Only this VM, by its name in vCenter. Needed without a run folder.
+        dry_run: Show what would happen and what stands against it; change nothing.
+    """
+    if not run_folder and not vm:
+        raise UsageError("neither a run's folder nor a VM is named", cure="fill in run_folder or vm")
+    with stop_signal() as stop:
+        rows = undo_task(run_folder, vm or "", dry_run, stop)
+    counts = Counter(row.status for row in rows)
+    message = ", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing to undo"
+    if dry_run:
+        return Completed(message=f"preview: {message}", data=rows)
+    if stop.is_set():
+        return Cancelled(message=f"stopped: {message}", data=rows)
+    left = [row for row in rows if row.status not in _FINE]
+    if left:
+        raise RemoteError(
+            f"not everything was given back: {message}",
+            place=left[0].vm,
+            cure=left[0].error or "see the artifact undo, then run this again",
+        )
+    return Completed(message=message, data=rows)
