@@ -1,4 +1,4 @@
-"""`python -m bench [discovery] [imports] [plan] [agreement]`: runs the named benchmarks, all of them without a name."""
+"""`python -m bench [discovery] [imports] [watching] [plan] [agreement]`: runs the named ones, without a name all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 # One file per benchmark; its `main` prints.
-BENCHMARKS = ("discovery", "imports", "plan", "agreement")
+BENCHMARKS = ("discovery", "imports", "watching", "plan", "agreement")
 
 
 def main() -> int:
