@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -89,17 +89,11 @@ class JobWatcher:
     """
 
     def __init__(
-        self,
-        client: KnowsJobs,
-        durations: DurationModel | None = None,
-        *,
-        keyword: str = IMPORT_JOB_CLASS,
-        clock: Callable[[], float] = time.monotonic,
+        self, client: KnowsJobs, durations: DurationModel | None = None, *, keyword: str = IMPORT_JOB_CLASS
     ) -> None:
         self._client = client
         self._durations = durations or DurationModel()
         self._keyword = keyword
-        self._clock = clock
         self._changed = threading.Condition()
         self._waiters: list[_Waiter] = []
         self._thread: threading.Thread | None = None
@@ -132,7 +126,7 @@ class JobWatcher:
         when `stop` is set, UnknownOutcome when the job is unknown to the server or the time is out. In all three cases
         the job may still run. Other errors of the client pass through. A job that is over is given in any case.
         """
-        waiter = _Waiter(job_id, stop or threading.Event(), self._clock())
+        waiter = _Waiter(job_id, stop or threading.Event(), time.monotonic())
         self._enter(waiter)
         try:
             return self._wait(waiter, timeout_s)
@@ -145,7 +139,7 @@ class JobWatcher:
         trouble = ""
         while True:
             if not waiter.stop.is_set():
-                waiter.woken.wait(max(deadline - self._clock(), 0.0))
+                waiter.woken.wait(max(deadline - time.monotonic(), 0.0))
             stopped = waiter.stop.is_set() or self._closed
             if stopped and trouble:  # a server that is away would only hold up the stop
                 raise stopped_waiting(waiter.job_id)
@@ -161,11 +155,11 @@ class JobWatcher:
                     raise unknown_job(waiter.job_id)
                 if job.jobstatus != PENDING:
                     if job.jobstatus == SUCCEEDED:  # a failure is no measure: most come early
-                        self._durations.add(self._clock() - waiter.since)
+                        self._durations.add(time.monotonic() - waiter.since)
                     return job
             if stopped:
                 raise stopped_waiting(waiter.job_id)
-            if self._clock() >= deadline:
+            if time.monotonic() >= deadline:
                 raise not_over(waiter.job_id, timeout_s, trouble)
             self._again(waiter, failure)
 
@@ -182,7 +176,7 @@ class JobWatcher:
     def _again(self, waiter: _Waiter, failure: Exception | None) -> None:
         """The answer was not the end of it. A job that runs without showing in the list is not visible there yet."""
         with self._changed:
-            waiter.asked_at = self._clock()
+            waiter.asked_at = time.monotonic()
             waiter.alone = True
             if failure is None:
                 waiter.back_off.answered()
@@ -200,7 +194,7 @@ class JobWatcher:
 
     def _round(self) -> None:
         """Wait until somebody has something to hear, and let him hear it. The lock is held, except while asking."""
-        now = self._clock()
+        now = time.monotonic()
         quiet = [waiter for waiter in self._waiters if not waiter.woken.is_set()]
         for waiter in quiet:
             if waiter.stop.is_set():
@@ -228,7 +222,7 @@ class JobWatcher:
             jobs = self._pending(now)
         finally:
             self._changed.acquire()
-        self._listed_at = self._clock()
+        self._listed_at = time.monotonic()
         if jobs is None:
             return
         for waiter in quiet:  # those who came meanwhile may be missing from this list
