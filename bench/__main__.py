@@ -1,4 +1,4 @@
-"""`python -m bench [twin] [discovery] [imports] [plan] [agreement]`: runs the named benchmarks, all without a name."""
+"""`python -m bench [NAME ...]`: runs the named benchmarks, all of them without a name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 # One file per benchmark; its `main` prints.
-BENCHMARKS = ("twin", "discovery", "imports", "plan", "agreement")
+BENCHMARKS = ("twin", "discovery", "imports", "watching", "plan", "agreement")
 SIZED = ("twin", "discovery")
 
 

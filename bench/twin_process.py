@@ -21,12 +21,14 @@ _START_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class TwinOrder:
-    """The world to serve. The same order always gives an equal world, ids included."""
+    """The world to serve. The same order always gives an equal world, ids included. Imports take `import_s` to
+    `import_s + jitter_s`."""
 
     vms: int
     shape: Literal["clean", "realistic"] = "realistic"
     seed: int = 1
     import_s: float = 1.0
+    jitter_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def made_world(order: TwinOrder) -> World:
 
     world = generate(order.vms, seed=order.seed, shape=SHAPES[order.shape])
     world.cloud.import_seconds = order.import_s
-    world.cloud.import_jitter_seconds = 0.0
+    world.cloud.import_jitter_seconds = order.jitter_s
     return world
 
 

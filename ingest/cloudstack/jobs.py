@@ -60,25 +60,39 @@ def wait_for_job(
             log.warning("job %s: %s; asking again", job_id, trouble)
         else:
             if job is None:
-                raise UnknownOutcome(
-                    f"CloudStack does not know the job {job_id}: never accepted, or deleted after its end",
-                    cure="look for the VM in CloudStack before sending anything again",
-                )
+                raise unknown_job(job_id)
             if job.jobstatus != PENDING:
                 return job
         left_s = deadline - clock()
         if left_s <= 0:
-            raise UnknownOutcome(
-                f"the job {job_id} was not over after {timeout_s:g} s"
-                + (f"; last answer: {trouble}" if trouble else ""),
-                cure="it may still run on the server: ask for it again later",
-            )
+            raise not_over(job_id, timeout_s, trouble)
         if stop.wait(min(pause_s, left_s)):
-            raise Stopped(
-                f"stopped waiting for the job {job_id}; it keeps running on the server",
-                cure="ask for it again later: CloudStack cannot cancel it",
-            )
+            raise stopped_waiting(job_id)
         pause_s = min(pause_s * _GROWTH, every_s * _LONGEST_FACTOR)
+
+
+def unknown_job(job_id: str) -> UnknownOutcome:
+    """The error when the server does not know a job."""
+    return UnknownOutcome(
+        f"CloudStack does not know the job {job_id}: never accepted, or deleted after its end",
+        cure="look for the VM in CloudStack before sending anything again",
+    )
+
+
+def not_over(job_id: str, timeout_s: float, trouble: str = "") -> UnknownOutcome:
+    """The error when the time is out; `trouble` is what the server said last instead of an answer."""
+    return UnknownOutcome(
+        f"the job {job_id} was not over after {timeout_s:g} s" + (f"; last answer: {trouble}" if trouble else ""),
+        cure="it may still run on the server: ask for it again later",
+    )
+
+
+def stopped_waiting(job_id: str) -> Stopped:
+    """The error when whoever waits for a job is to stop."""
+    return Stopped(
+        f"stopped waiting for the job {job_id}; it keeps running on the server",
+        cure="ask for it again later: CloudStack cannot cancel it",
+    )
 
 
 def job_failure(job: Job, command: str = "") -> Refused:

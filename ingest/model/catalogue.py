@@ -350,8 +350,8 @@ class Tag(ApiObject):
 class VirtualMachine(ApiObject):
     """A managed instance. `name` is the hostname, `instancename` the vCenter name of an imported VM.
 
-    `memory` in MiB, `cpuspeed` in MHz. `isoid` is the attached ISO's. `details` may hold passwords: they are never saved
-    with it.
+    `memory` in MiB, `cpuspeed` in MHz. `isoid` is the attached ISO's. `details` may hold passwords: they are never
+    saved with it.
     """
 
     id: str
