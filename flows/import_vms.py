@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,29 +18,23 @@ from pydantic import Field
 from flows.plan_vms import plan_vms
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.engine.importing import BatchResult, Pace
-from ingest.errors import FindingsBlock, RemoteError, Stopped
+from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
-from ingest.stages.import_batch import batches
+from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import existing_run_folder
-from ingest.stages.validate import Validated, read_calls
+from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.import_batch import import_batch
 from tasks.report_results import report_results
 from tasks.run_names import stamped
 from tasks.server_traffic import flush_to_server
+from tasks.site import site_settings
 from tasks.stop_signal import stop_signal
 
 Concurrency = Annotated[int, Field(ge=1, le=100, description="Imports in flight at any moment, all batches together.")]
-BatchSize = Annotated[int, Field(ge=1, le=25, description="Rows one import_batch task run takes, one after another.")]
-
-PollEvery = Annotated[
-    float,
-    Field(
-        gt=0,
-        le=60,
-        description="Seconds until the first question about an import job; later ones come up to five times slower.",
-    ),
-]
+BatchSize = Annotated[int, Field(ge=1, le=25, description="Rows one import_batch task run takes at most.")]
+Limit = Annotated[int, Field(ge=0)]
+Grace = Annotated[float, Field(ge=0, le=3600)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +57,25 @@ class ImportResult:
         return Counter(outcome.status for outcome in self.outcomes)
 
 
-@flow(name="import-stage")
-def import_stage(folder: str, batch_size: int, poll_every_s: float) -> tuple[list[Outcome], bool, str]:
+@flow(name="import-stage", validate_parameters=False)
+def import_stage(folder: str, options: ImportOptions) -> tuple[list[Outcome], bool, str]:
     """Hand the approved calls to import_batch task runs, wave by wave. The thread pool's size is the concurrency."""
-    outcomes: list[Outcome] = []
-    systemic = ""
-    pace = Pace(every_s=poll_every_s)
-    calls = read_calls(existing_run_folder(Path(folder)))
-    tell(StageStarted("import_batch", len(calls)))
-    with stop_signal() as stop:
-        number = 0
-        for wave in sorted({call.wave for call in calls}):
-            members = batches([call for call in calls if call.wave == wave], batch_size)
-            futures = []
-            for rows in members:
-                number += 1
-                futures.append(import_batch.submit(folder, number, rows[0].vm, len(rows), rows, pace, stop))
-            for future in as_completed(futures):
-                batch: BatchResult = future.result()
-                outcomes.extend(batch.outcomes)
-                systemic = systemic or batch.systemic
+    where = existing_run_folder(Path(folder))
+    settings = site_settings()
+    needs_vcenter = any(call.power != "leave" for call in read_calls(where))
+    vcenter = settings.vcenter if needs_vcenter else None
+    with stop_signal() as stop, ImportRun(settings.cloudstack, vcenter, settings.run, where, stop, options) as run:
+        tell(StageStarted("import_batch", len(run.calls)))
+        numbers = itertools.count(1)
+        outcomes: list[Outcome] = []
+        systemic = ""
+        for wave in run.waves():
+            for members in run.rounds(wave):
+                futures = [import_batch.submit(run, next(numbers), rows[0].vm, len(rows), rows) for rows in members]
+                for future in as_completed(futures):
+                    batch: BatchResult = future.result()
+                    outcomes.extend(batch.outcomes)
+                    systemic = systemic or batch.systemic
     tell(StageDone("import_batch", f"{len(outcomes)} rows"))
     return outcomes, stop.is_set(), systemic
 
@@ -97,9 +91,17 @@ def import_vms(
     datacenter: str | None = None,
     on_critical: Literal["exclude", "stop"] = "exclude",
     runs_folder: str | None = None,
-    poll_every_s: PollEvery = 0.5,
     confirm_guesses: bool = False,
     checks: str | None = None,
+    resume: str | None = None,
+    canary: bool = False,
+    failures_per_cause: Limit = 5,
+    failures_total: Limit = 0,
+    per_host: Limit = 0,
+    per_datastore: Limit = 0,
+    endpoint_slots: Limit = 0,
+    grace_s: Grace = 20.0,
+    tag: bool = False,
 ) -> State[ImportResult]:
     """Import unmanaged VMware VMs into CloudStack: discover, list, plan, check, import.
 
@@ -113,20 +115,34 @@ def import_vms(
         datacenter: vCenter datacenter to read, by name or path. Empty: all.
         on_critical: exclude leaves rows with critical findings out; stop imports nothing if there is one.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
-        poll_every_s: Seconds until the first question about an import job; later ones come up to five times slower.
         confirm_guesses: Take every guess of the plan for confirmed; otherwise the column confirm decides, row by row.
         checks: Your own checks (a Great Expectations suite) on the worker. Empty: the setting INGEST_RUN_CHECKS.
+        resume: Folder of an earlier run on the worker: its calls go on where it stopped; nothing is planned anew.
+        canary: Import one VM of each kind first; a kind whose first VM was not imported is held.
+        failures_per_cause: So many failures of one cause at one object hold the other rows that need it. 0: no limit.
+        failures_total: So many failures of any kind stop the line. 0: no limit.
+        per_host: Imports at once of VMs on one ESXi host. 0: no limit.
+        per_datastore: Imports at once of VMs with a disk on one datastore. 0: no limit.
+        endpoint_slots: Imports at once of all runs that share the ledger. 0: no limit.
+        grace_s: Seconds running jobs are waited for after the run was told to stop.
+        tag: Give imported VMs the tag ingest-run with the name of the run's folder.
     """
-    planned = plan_vms(
-        rules=rules,
-        clusters=clusters,
-        datacenter=datacenter,
-        plan=plan,
-        runs_folder=runs_folder,
-        confirm_guesses=confirm_guesses,
-        checks=checks,
-    )
-    folder, checked = planned.folder, planned.checked
+    if resume:
+        if plan or rules:
+            raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan and rules")
+        there = existing_run_folder(Path(resume))
+        folder, checked = there.path, read_validated(there)
+    else:
+        planned = plan_vms(
+            rules=rules,
+            clusters=clusters,
+            datacenter=datacenter,
+            plan=plan,
+            runs_folder=runs_folder,
+            confirm_guesses=confirm_guesses,
+            checks=checks,
+        )
+        folder, checked = planned.folder, planned.checked
     if checked.blocked and on_critical == "stop":
         raise FindingsBlock(
             f"{checked.blocked} rows have critical findings; nothing was imported",
@@ -136,13 +152,25 @@ def import_vms(
     if dry_run:
         result = ImportResult(folder, checked, dry_run=True)
         return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
+    options = ImportOptions(
+        max_concurrent_imports=max_concurrent_imports,
+        batch_size=batch_size,
+        failures_per_cause=failures_per_cause,
+        failures_total=failures_total,
+        per_host=per_host,
+        per_datastore=per_datastore,
+        endpoint_slots=endpoint_slots,
+        canary=canary,
+        tag=tag,
+        pace=Pace(grace_s=grace_s),
+    )
     runner: ThreadPoolTaskRunner[BatchResult] = ThreadPoolTaskRunner(max_workers=max_concurrent_imports)
     stage = import_stage.with_options(
         flow_run_name=f"{len(checked.ready)} VMs, {max_concurrent_imports} in flight",
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:
-        outcomes, stopped, systemic = stage(str(folder), batch_size, poll_every_s)
+        outcomes, stopped, systemic = stage(str(folder), options)
     except BaseException:
         # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
         conclude_from_journal(existing_run_folder(folder))
@@ -154,7 +182,7 @@ def import_vms(
         raise RemoteError(
             f"stopped: {systemic} ({message})",
             place=str(concluded.results_csv),
-            cure="mend the cause (`ingest doctor`), then run again: what is imported is not listed any more",
+            cure=f"mend the cause (`ingest doctor`), then: ingest run --resume {folder} --yes",
         )
     if stopped:
         return Cancelled(message=f"stopped: {message}", data=result)

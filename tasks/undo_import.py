@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
+from ingest.engine.ledger import open_ledger
 from ingest.report.tables import record
 from ingest.stages.run_folder import existing_run_folder
 from ingest.stages.undo_import import UndoRow
@@ -21,14 +22,17 @@ from tasks.site import site_settings
 def undo_import(folder: str | None, vm: str, dry_run: bool, stop: threading.Event) -> list[UndoRow]:
     """Give VMs back, or show what would happen; a row for each VM and network."""
     tell(StageStarted("undo_import"))
-    rows = undo(
-        site_settings().cloudstack,
-        existing_run_folder(Path(folder)) if folder else None,
-        vm=vm,
-        dry_run=dry_run,
-        stop=stop,
-        progress=lambda text: tell(StageStep("undo_import", text)),
-    )
+    settings = site_settings()
+    with open_ledger(settings.run) as ledger, ledger.keep_alive():
+        rows = undo(
+            settings.cloudstack,
+            existing_run_folder(Path(folder)) if folder else None,
+            vm=vm,
+            dry_run=dry_run,
+            stop=stop,
+            ledger=ledger,
+            progress=lambda text: tell(StageStep("undo_import", text)),
+        )
     table("undo", [record(row) for row in rows], "A preview: nothing was changed." if dry_run else "Given back.")
     tell(StageDone("undo_import", f"{len(rows)} rows"))
     return rows

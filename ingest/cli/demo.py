@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from ingest.cli.output import talk
 from ingest.cli.progress import shown
 from ingest.cli.run import exit_code, show_result
 from ingest.data_files import data_file
-from ingest.settings import ENV_PREFIX
+from ingest.settings import ENV_PREFIX, variable
 
 
 def demo(
@@ -48,9 +49,9 @@ def demo(
     from ingest.twin.worldfile import load_world
 
     made = load_world(world or data_file("demo-world.yaml"))
-    with Twin(made) as twin:
+    with Twin(made) as twin, tempfile.TemporaryDirectory(prefix="ingest-demo-") as own:
         talk.print(f"twin: {len(made.vms)} VMs, vCenter and CloudStack on 127.0.0.1")
-        os.environ |= twin.environment()
+        os.environ |= twin.environment() | {variable("run", "ledger"): str(Path(own) / "ledger.db")}
         with prefect_server(Path(".ingest/demo")) as server:
             talk.print(f"Prefect server: {server.ui_url}", markup=False)
             with shown(talk):

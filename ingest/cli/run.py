@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.types import PositiveInt
+from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ingest.cli.local_server import prefect_server
 from ingest.cli.output import Format, show, talk
@@ -16,7 +16,7 @@ from ingest.model.outcome import URGENCY, Outcome, summary
 from ingest.report.tables import record
 from ingest.settings import load_settings
 from ingest.stages.inputs import look_at_inputs
-from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS
+from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS, existing_run_folder
 from ingest.stages.validate import call_row
 
 if TYPE_CHECKING:
@@ -39,6 +39,15 @@ def run(
     on_critical: Literal["exclude", "stop"] = "exclude",
     checks: Path | None = None,
     confirm_guesses: Annotated[bool, Parameter(negative=())] = False,
+    resume: Path | None = None,
+    canary: Annotated[bool, Parameter(negative=())] = False,
+    failures_per_cause: NonNegativeInt = 5,
+    failures_total: NonNegativeInt = 0,
+    per_host: NonNegativeInt = 0,
+    per_datastore: NonNegativeInt = 0,
+    endpoint_slots: NonNegativeInt = 0,
+    grace: NonNegativeFloat = 20.0,
+    tag: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> int:
     """Import VMs: with a plan exactly its rows, without one everything the rules say. Shows only, until --yes.
@@ -62,18 +71,41 @@ def run(
     max_concurrent_imports
         Imports in flight at any moment.
     batch_size
-        Rows one import_batch task run takes, one after another (1 to 25).
+        Rows one import_batch task run takes at most (1 to 25).
     on_critical
         exclude leaves rows with critical findings out; stop imports nothing if there is one.
     checks
         Your own checks, a Great Expectations suite (YAML or JSON). Without it INGEST_RUN_CHECKS, if any.
     confirm_guesses
         Take every guess of the plan for confirmed; otherwise the column confirm decides, row by row.
+    resume
+        Folder of an earlier run: its calls go on where it stopped. What it left behind is settled first.
+    canary
+        Import one VM of each kind first; a kind whose first VM was not imported is held.
+    failures_per_cause
+        So many failures of one cause at one object (a network, an account, a datastore) hold the rows that need it;
+        0 is no limit.
+    failures_total
+        So many failures of any kind stop the line; 0 is no limit.
+    per_host
+        Imports at once of VMs on one ESXi host; 0 is no limit.
+    per_datastore
+        Imports at once of VMs with a disk on one datastore; 0 is no limit.
+    endpoint_slots
+        Imports at once of all runs, also on other machines, that share the ledger; 0 is no limit.
+    grace
+        Seconds running jobs are waited for after Ctrl-C.
+    tag
+        Give imported VMs the tag ingest-run with the name of the run's folder.
     format
         Format of the outcomes on stdout.
     """
     if max_concurrent_imports > 100 or batch_size > 25:
         raise UsageError("at most 100 imports in flight and 25 rows a batch", cure="ingest run --help")
+    if resume:
+        if plan or rules:
+            raise UsageError("a run that is resumed has its plan", place=str(resume), cure="leave out plan and --rules")
+        existing_run_folder(resume)
     if config:
         import os
 
@@ -96,10 +128,19 @@ def run(
             on_critical=on_critical,
             confirm_guesses=confirm_guesses,
             checks=str(checks) if checks else None,
+            resume=str(resume) if resume else None,
+            canary=canary,
+            failures_per_cause=failures_per_cause,
+            failures_total=failures_total,
+            per_host=per_host,
+            per_datastore=per_datastore,
+            endpoint_slots=endpoint_slots,
+            grace_s=grace,
+            tag=tag,
         )
     show_result(result, format)
     if result.dry_run:
-        what = str(plan) if plan else str(result.checked.plan_csv)
+        what = f"--resume {resume}" if resume else str(plan or result.checked.plan_csv)
         talk.print(f"nothing was written; to import: ingest run {what} --yes", markup=False)
     return exit_code(result)
 

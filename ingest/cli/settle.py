@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ingest.cli.output import Format, show, talk
+from ingest.engine.ledger import open_ledger
 from ingest.errors import UsageError
 from ingest.report.tables import record
 from ingest.settings import load_settings
@@ -46,8 +47,8 @@ def settle(
     """
     settings = load_settings(config)
     folder = existing_run_folder(run_folder or _newest(settings.run.folder))
-    with talk.status("asking CloudStack"):
-        rows = settle_run(settings.cloudstack, folder, cure=yes, patience_s=patience)
+    with talk.status("asking CloudStack"), open_ledger(settings.run) as ledger, ledger.keep_alive():
+        rows = settle_run(settings.cloudstack, folder, cure=yes, patience_s=patience, ledger=ledger)
     show([record(row) for row in rows], SETTLED_COLUMNS, format)
     counts = Counter(row.state for row in rows)
     talk.print(", ".join(f"{number} {state}" for state, number in counts.items()) or "every row was settled already")

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ingest.cli.output import Format, show, talk
+from ingest.engine.ledger import open_ledger
 from ingest.errors import UsageError
 from ingest.report.tables import record
 from ingest.settings import load_settings
@@ -48,8 +49,9 @@ def undo(
     if run_folder is None and not vm:
         raise UsageError("name a run's folder, or --vm and a VM", cure="ingest undo --help")
     folder = existing_run_folder(run_folder) if run_folder else None
-    with talk.status("asking CloudStack"):
-        rows = undo_import(load_settings(config).cloudstack, folder, vm=vm, dry_run=not yes)
+    settings = load_settings(config)
+    with talk.status("asking CloudStack"), open_ledger(settings.run) as ledger, ledger.keep_alive():
+        rows = undo_import(settings.cloudstack, folder, vm=vm, dry_run=not yes, ledger=ledger)
     show([record(row) for row in rows], UNDO_COLUMNS, format)
     counts = Counter(row.status for row in rows)
     talk.print(", ".join(f"{number} {status}" for status, number in counts.items()) or "this run imported nothing")

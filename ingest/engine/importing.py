@@ -1,5 +1,8 @@
 """One batch: its rows imported one after another, an outcome for each, nothing sent twice.
 
+While a job runs, the next row is claimed and looked at; when it is over, the next call is sent before the finished one
+is verified. So a slot of the server is never idle for our bookkeeping, and a batch still has one import in flight.
+
 Per-VM refusals are outcomes. What concerns every row (wrong key, server gone, maintenance) stops the batch, and through
 the shared `stop` all others; the rows that were not begun stay `not-started`.
 """
@@ -7,46 +10,25 @@ the shared `stop` all others; the rows that were not begun stay `not-started`.
 from __future__ import annotations
 
 import threading
-import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
+from ingest.cloudstack.jobs import FAILED, job_failure
 from ingest.engine.events import RowDone, RowStarted, tell
 from ingest.engine.journal import RunJournal
-from ingest.errors import IngestError, NotTheApi, Refused, Stopped, Transient, Unauthorised, UnknownOutcome, Untrusted
+from ingest.engine.rows import Concluded, Pace, Ready, RowImporter
+from ingest.engine.schedule.budget import FailureBudget
+from ingest.engine.schedule.gates import Gates
+from ingest.engine.schedule.traits import Traits
+from ingest.engine.server_words import cause_of
+from ingest.errors import ClaimLost, IngestError, NotTheApi, Stopped, Transient, Unauthorised, Untrusted
 from ingest.model.catalogue import Job
 from ingest.model.outcome import Outcome
-from ingest.model.request import ImportRequest, PlannedImport
+from ingest.model.request import PlannedImport
 
+__all__ = ["Batch", "BatchResult", "Pace"]
 
-class Importer(Protocol):
-    """What importing needs of a CloudStack client."""
-
-    def import_unmanaged_instance(self, request: ImportRequest) -> str:
-        """Send the call; the job id."""
-        ...
-
-    def query_job(self, job_id: str) -> Job | None:
-        """The job's state, None when the server does not know it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Seconds. `every_s` until the first question about a job, later ones up to five times slower; `timeout_s` until a
-    job is given up as unknown; `settle_s` how long a job is looked for after its answer was lost; `resubmit_s` the
-    pauses before a call that certainly never reached the server is sent again."""
-
-    every_s: float = 0.5
-    timeout_s: float = 3600.0
-    settle_s: float = 60.0
-    resubmit_s: tuple[float, ...] = (1.0, 5.0, 15.0)
-
-
-DEFAULT_PACE = Pace()
+SYSTEMIC = (Unauthorised, Untrusted, Transient, NotTheApi)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +39,155 @@ class BatchResult:
     systemic: str = ""
 
 
-def import_rows(
-    client: Importer,
-    rows: Sequence[PlannedImport],
-    journal: RunJournal,
-    *,
-    pace: Pace = DEFAULT_PACE,
-    stop: threading.Event | None = None,
-    new_job_id: Callable[[], str] = lambda: str(uuid.uuid4()),
-) -> BatchResult:
-    """Import rows one after another. `stop` is checked before each row and while waiting; systemic errors set it."""
-    stop = stop or threading.Event()
-    outcomes: list[Outcome] = []
-    systemic = ""
-    for one in rows:
-        if stop.is_set():
-            outcomes.append(Outcome(one.row, one.vm, "not-started"))
-            tell(RowDone(outcomes[-1]))
-            continue
+class Batch:
+    """Imports the rows of one batch. What the batches of a run share (budget, gates, stop) is handed in."""
+
+    def __init__(
+        self,
+        rows: RowImporter,
+        journal: RunJournal,
+        *,
+        stop: threading.Event,
+        budget: FailureBudget,
+        gates: Gates,
+        traits: Mapping[int, Traits],
+        refused: Callable[[Traits], str] = lambda _traits: "",
+        finish: Callable[[PlannedImport, Concluded], str] = lambda _one, _concluded: "",
+    ) -> None:
+        self._rows = rows
+        self._journal = journal
+        self._stop = stop
+        self._budget = budget
+        self._gates = gates
+        self._traits = traits
+        self._refused = refused
+        self._finish = finish
+        self._outcomes: dict[int, Outcome] = {}
+        self._systemic = ""
+
+    def run(self, rows: Sequence[PlannedImport]) -> BatchResult:
+        """Import the rows, in order."""
+        running: Ready | None = None
+        for one in rows:
+            ready = self._prepare(one)
+            finished = self._follow(running)
+            try:
+                running = self._send(ready) if ready is not None else None
+            finally:
+                self._conclude(finished)
+        self._conclude(self._follow(running))
+        return BatchResult(tuple(self._outcomes[one.row] for one in rows), self._systemic)
+
+    def _prepare(self, one: PlannedImport) -> Ready | None:
+        """The row, ready to be sent; None when it already has its outcome."""
+        why = self._held_back(one)
+        if why is not None:
+            self._tell(one, Concluded(Outcome(one.row, one.vm, "held" if why else "not-started", error=why)))
+            return None
         try:
-            outcome = _import_row(client, one, new_job_id(), journal, pace, stop)
-        except (Unauthorised, Untrusted, Transient, NotTheApi) as error:
-            systemic = error.message
-            stop.set()
-            outcome = Outcome(one.row, one.vm, "not-started", error=error.message)
-        journal.note(
+            prepared = self._rows.prepare(one)
+        except SYSTEMIC as error:
+            self._stop_the_line(error)
+            self._tell(one, Concluded(Outcome(one.row, one.vm, "not-started", error=error.message)))
+            return None
+        except IngestError as error:
+            self._tell(one, Concluded(Outcome(one.row, one.vm, "held", error=error.message)))
+            return None
+        if isinstance(prepared, Concluded):
+            self._count(one, prepared)
+            self._tell(one, prepared)
+            return None
+        return prepared
+
+    def _held_back(self, one: PlannedImport) -> str | None:
+        """Why a row is not to be begun: '' the line has stopped, a reason when it is held, None when it may go on."""
+        if self._stop.is_set():
+            return ""
+        if self._budget.stopped:
+            self._stop.set()
+            self._systemic = self._systemic or f"the failure budget is used up: {self._budget.stopped}"
+            return ""
+        traits = self._traits[one.row]
+        return self._refused(traits) or self._budget.holds(traits) or None
+
+    def _send(self, ready: Ready) -> Ready | None:
+        """The row with its job running; None when it has its outcome."""
+        one = ready.one
+        why = self._held_back(one)
+        if why is None:
+            try:
+                ready.held.enter_context(self._gates.hold(self._traits[one.row].keys, self._stop))
+            except Stopped:
+                why = ""
+        if why is not None:
+            self._rows.give_up(ready)
+            self._tell(one, Concluded(Outcome(one.row, one.vm, "held" if why else "not-started", error=why)))
+            return None
+        self._journal.note("intent", row=one.row, vm=one.vm, job_id=ready.job_id)
+        tell(RowStarted(one.row, one.vm))
+        try:
+            concluded = self._rows.send(ready)
+        except SYSTEMIC as error:
+            ready.held.close()
+            self._stop_the_line(error)
+            self._tell(one, Concluded(Outcome(one.row, one.vm, "not-started", error=error.message)))
+            return None
+        except ClaimLost as error:
+            ready.held.close()
+            self._tell(one, Concluded(Outcome(one.row, one.vm, "held", error=error.message)))
+            return None
+        except BaseException:
+            ready.held.close()
+            raise
+        if concluded is not None:
+            ready.held.close()
+            self._count(one, concluded)
+            self._tell(one, concluded)
+            return None
+        self._journal.note("submitted", row=one.row, vm=one.vm, job_id=ready.job_id)
+        return ready
+
+    def _follow(self, ready: Ready | None) -> tuple[Ready, Job | Concluded] | None:
+        """The row and its job that is over. A failure counts at once, before the next row is sent."""
+        if ready is None:
+            return None
+        try:
+            over = self._rows.follow(ready)
+        finally:
+            ready.held.close()
+        if isinstance(over, Job) and over.jobstatus == FAILED:
+            error = job_failure(over)
+            self._budget.count(cause_of(error.code, error.text), self._traits[ready.one.row])
+        elif isinstance(over, Concluded):
+            self._count(ready.one, over)
+        return ready, over
+
+    def _conclude(self, finished: tuple[Ready, Job | Concluded] | None) -> None:
+        if finished is None:
+            return
+        ready, over = finished
+        try:
+            concluded = over if isinstance(over, Concluded) else self._rows.conclude(ready, over)
+        except IngestError as error:
+            concluded = self._rows.left(ready, error.message)
+            if isinstance(error, SYSTEMIC):
+                self._stop_the_line(error)
+        self._tell(ready.one, concluded)
+
+    def _count(self, one: PlannedImport, concluded: Concluded) -> None:
+        if concluded.outcome.status == "failed" and concluded.cause is not None:
+            self._budget.count(concluded.cause, self._traits[one.row])
+
+    def _stop_the_line(self, error: IngestError) -> None:
+        self._systemic = self._systemic or error.message
+        self._stop.set()
+
+    def _tell(self, one: PlannedImport, concluded: Concluded) -> None:
+        outcome = concluded.outcome
+        problem = self._finish(one, concluded)
+        if problem:
+            outcome = replace(outcome, error=problem)
+        self._journal.note(
             "outcome",
             row=one.row,
             vm=one.vm,
@@ -89,73 +195,7 @@ def import_rows(
             vm_id=outcome.vm_id,
             error=outcome.error,
             duration_s=outcome.duration_s,
+            differences=[str(difference) for difference in concluded.differences],
         )
+        self._outcomes[one.row] = outcome
         tell(RowDone(outcome))
-        outcomes.append(outcome)
-    return BatchResult(tuple(outcomes), systemic)
-
-
-def _import_row(
-    client: Importer,
-    one: PlannedImport,
-    job_id: str,
-    journal: RunJournal,
-    pace: Pace,
-    stop: threading.Event,
-) -> Outcome:
-    """One row from intent to outcome. Raises what concerns every row, as long as nothing was sent for this one."""
-    started = time.monotonic()
-    journal.note("intent", row=one.row, vm=one.vm, job_id=job_id)
-    tell(RowStarted(one.row, one.vm))
-
-    def outcome(status: str, **facts: str) -> Outcome:
-        base = Outcome(one.row, one.vm, "unknown", job_id=job_id, duration_s=round(time.monotonic() - started, 3))
-        return replace(base, status=status, **facts)  # type: ignore[arg-type]  # status is one of Status
-
-    request = replace(one.request, custom_job_id=job_id)
-    try:
-        answered = _submit(client, request, pace, stop)
-    except Refused as error:
-        return outcome("failed", error=error.text)
-    except UnknownOutcome as error:
-        # The call may have arrived. The job id is ours, so the server can be asked; it is never sent again.
-        if not _find_job(client, job_id, pace, stop):
-            return outcome("unknown", error=f"{error.message}; CloudStack does not know job {job_id}")
-        answered = job_id
-    journal.note("submitted", row=one.row, vm=one.vm, job_id=answered)
-    try:
-        job = wait_for_job(client, answered, every_s=pace.every_s, timeout_s=pace.timeout_s, stop=stop)
-    except (Stopped, UnknownOutcome, Unauthorised, Untrusted, Refused) as error:
-        return outcome("unknown", error=error.message)
-    if job.jobstatus == SUCCEEDED:
-        return outcome("imported", vm_id=_vm_id(job))
-    return outcome("failed", error=job_failure(job).text)
-
-
-def _submit(client: Importer, request: ImportRequest, pace: Pace, stop: threading.Event) -> str:
-    """Send the call. Transient means that it certainly was not taken: then, and only then, it is sent again."""
-    for pause_s in pace.resubmit_s:
-        try:
-            return client.import_unmanaged_instance(request)
-        except Transient:
-            if stop.wait(pause_s):
-                raise
-    return client.import_unmanaged_instance(request)
-
-
-def _find_job(client: Importer, job_id: str, pace: Pace, stop: threading.Event) -> bool:
-    """Whether the server comes to know the job; the request may still be on its way, so this has patience."""
-    deadline = time.monotonic() + pace.settle_s
-    while True:
-        try:
-            if client.query_job(job_id) is not None:
-                return True
-        except IngestError:
-            pass  # the server may be away; the deadline decides
-        if time.monotonic() >= deadline or stop.wait(min(pace.every_s, pace.settle_s)):
-            return False
-
-
-def _vm_id(job: Job) -> str:
-    instance = (job.jobresult or {}).get("virtualmachine", {})
-    return str(instance.get("id", "")) if isinstance(instance, dict) else ""

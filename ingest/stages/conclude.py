@@ -11,7 +11,7 @@ from ingest.model.outcome import Outcome
 from ingest.plan.causes import CAUSES
 from ingest.report.html import render_report
 from ingest.report.tables import csv_rows
-from ingest.stages.import_batch import write_results
+from ingest.stages.results import write_results
 from ingest.stages.run_folder import FINDINGS, JOURNAL, PLAN, REPORT, RunFolder
 from ingest.stages.validate import read_calls
 

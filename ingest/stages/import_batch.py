@@ -1,67 +1,249 @@
-"""Stage 5: one batch of rows, imported one after another; and the results of all batches. Writes `results.csv`."""
+"""Stage 5: the batches of a run, and what they share: ledger, watcher, budget, gates, the plan's view of each VM."""
 
 from __future__ import annotations
 
+import hashlib
+import socket
 import threading
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
 
 from ingest.cloudstack.client import CloudStackClient
-from ingest.engine.importing import DEFAULT_PACE, BatchResult, Pace, import_rows
+from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
+from ingest.engine.importing import Batch, BatchResult
 from ingest.engine.journal import RunJournal
-from ingest.model.endpoints import CloudStackEndpoint
+from ingest.engine.ledger import Ledger, RunRecord, open_ledger
+from ingest.engine.rows import Concluded, Pace, RowImporter, Who
+from ingest.engine.schedule.budget import FailureBudget
+from ingest.engine.schedule.canary import canaries
+from ingest.engine.schedule.durations import DurationModel
+from ingest.engine.schedule.gates import Gates
+from ingest.engine.schedule.sizes import batches
+from ingest.engine.schedule.traits import DATASTORE, HOST, Key, Landscape, Shape, Traits
+from ingest.engine.schedule.watcher import JobWatcher
+from ingest.errors import IngestError
+from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
-from ingest.plan.cells import is_yes
-from ingest.plan.sheet import read_sheet, sheet_bytes
-from ingest.stages.run_folder import JOURNAL, PLAN, RESULTS, RunFolder
+from ingest.model.snapshot import read_snapshot
+from ingest.settings import RunSettings
+from ingest.stages.ledger_claims import somebody
+from ingest.stages.power_switch import VCenterPower
+from ingest.stages.run_folder import CALLS_JSON, JOURNAL, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.validate import read_calls
 
-RESULT_COLUMNS = ["status", "vm_id", "job_id", "error", "duration_s"]
-
-
-def import_batch(
-    endpoint: CloudStackEndpoint,
-    folder: RunFolder,
-    rows: Sequence[PlannedImport],
-    *,
-    pace: Pace = DEFAULT_PACE,
-    stop: threading.Event | None = None,
-) -> BatchResult:
-    """Import the rows of one batch; every step is in the folder's journal before the next one."""
-    with CloudStackClient(endpoint) as client, RunJournal(folder.file(JOURNAL)) as journal:
-        return import_rows(client, rows, journal, pace=pace, stop=stop)
+_SLOT_EVERY_S = 0.5
+_START_EVERY_S, _START_TIMEOUT_S = 1.0, 1800.0
 
 
-def batches(rows: Sequence[PlannedImport], size: int) -> list[tuple[PlannedImport, ...]]:
-    """The rows in batches of at most `size`; a batch never spans two waves."""
-    waves: dict[int, list[PlannedImport]] = {}
-    for one in rows:
-        waves.setdefault(one.wave, []).append(one)
-    return [
-        tuple(members[start : start + size])
-        for _, members in sorted(waves.items())
-        for start in range(0, len(members), size)
-    ]
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a run imports. 0 means no limit.
 
-
-def write_results(folder: RunFolder, outcomes: Iterable[Outcome]) -> tuple[Path, list[Outcome]]:
-    """The plan with what became of every row. Rows without an outcome are `blocked` or `skipped`, with the reason.
-
-    Gives the path and one outcome per row of the sheet, in its order.
+    `failures_per_cause`: so many failures of one cause at one object hold the other rows that need it;
+    `failures_total`: so many of any kind stop the line. `per_host`, `per_datastore`: imports at once. `endpoint_slots`:
+    imports at once of all runs and machines that share the ledger. `canary`: one row of each shape first; a shape whose
+    canary fails is held. `tag`: imported VMs get the tag `ingest-run` with the run's id.
     """
-    sheet = read_sheet(folder.need(PLAN, made_by="validate"))
-    sheet.add_columns(RESULT_COLUMNS)
-    by_row = {outcome.row: outcome for outcome in outcomes}
-    everything = []
-    for row in sheet.rows:
-        outcome = by_row.get(row.line)
-        if outcome is None:
-            if is_yes(row["import"]):
-                outcome = Outcome(row.line, row["vm"], "blocked", error=row["fix"])
-            else:
-                outcome = Outcome(row.line, row["vm"], "skipped", error=row["reason"])
-        row["status"] = outcome.status
-        row["vm_id"], row["job_id"], row["error"] = outcome.vm_id, outcome.job_id, outcome.error
-        row["duration_s"] = f"{outcome.duration_s:g}" if outcome.duration_s else ""
-        everything.append(outcome)
-    return folder.write(RESULTS, sheet_bytes(sheet)), everything
+
+    max_concurrent_imports: int = 5
+    batch_size: int = 10
+    failures_per_cause: int = 5
+    failures_total: int = 0
+    per_host: int = 0
+    per_datastore: int = 0
+    endpoint_slots: int = 0
+    canary: bool = False
+    tag: bool = False
+    pace: Pace = field(default_factory=Pace)
+
+
+class ImportRun:
+    """One run's imports; a context manager. Thread-safe: each batch runs on a thread of its own.
+
+    When `stop` is set, nothing more is sent; jobs that run are waited for as long as the grace lasts and left
+    `submitted` in the ledger then, for the next run to settle.
+    """
+
+    def __init__(
+        self,
+        cloudstack: CloudStackEndpoint,
+        vcenter: VCenterEndpoint | None,
+        settings: RunSettings,
+        folder: RunFolder,
+        stop: threading.Event,
+        options: ImportOptions | None = None,
+        *,
+        actor: str = "",
+    ) -> None:
+        self.options = options or ImportOptions()
+        self.stop = stop
+        self.calls = read_calls(folder)
+        self._cloudstack = cloudstack
+        self._vcenter = vcenter
+        self._settings = settings
+        self._folder = folder
+        self._who = Who(folder.path.name, actor or somebody(), _digest(folder))
+        self._stack = ExitStack()
+        self._abandon = threading.Event()
+        self._over = threading.Event()
+        self._tried: set[Shape] = set()
+        self._canaries: set[int] = set()
+        self._failed_shapes: set[Shape] = set()
+
+    def __enter__(self) -> Self:
+        snapshot = read_snapshot(self._folder.need(SNAPSHOT, made_by="list_unmanaged"))
+        landscape = Landscape(snapshot)
+        self._traits: dict[int, Traits] = {call.row: landscape.traits(call) for call in self.calls}
+        self._planned = {(one.clusterid, one.name): one for one in snapshot.catalogue.unmanaged}
+        self._zones = {cluster.id: cluster.zoneid for cluster in snapshot.catalogue.clusters}
+        options = self.options
+        self._budget = FailureBudget(options.failures_per_cause, options.failures_total)
+        limits = {HOST: options.per_host, DATASTORE: options.per_datastore}
+        self._gates = Gates({kind: limit for kind, limit in limits.items() if limit})
+        with self._stack as stack:
+            self._ledger: Ledger = stack.enter_context(open_ledger(self._settings))
+            stack.enter_context(self._ledger.keep_alive())
+            client = stack.enter_context(CloudStackClient(self._cloudstack))
+            durations = DurationModel(self._ledger.durations(self._cloudstack.url))
+            self._watcher = stack.enter_context(JobWatcher(client, durations))
+            self._journal = stack.enter_context(RunJournal(self._folder.file(JOURNAL)))
+            self._power = stack.enter_context(VCenterPower(self._vcenter)) if self._vcenter else None
+            self._ledger.open_run(
+                RunRecord(
+                    run_id=self._who.run_id,
+                    actor=self._who.actor,
+                    host=socket.gethostname(),
+                    endpoint=self._cloudstack.url,
+                    plan_digest=self._who.plan_digest,
+                    folder=str(self._folder.path),
+                    started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                )
+            )
+            threading.Thread(target=self._watch_stop, name="import-grace", daemon=True).start()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if kind is not None:
+            self.stop.set()
+        status = "stopped" if self.stop.is_set() else "finished"
+        try:
+            self._ledger.close_run(self._who.run_id, status)
+        finally:
+            self._stack.close()
+
+    def waves(self) -> list[list[PlannedImport]]:
+        """The calls by wave, in order."""
+        return [[one for one in self.calls if one.wave == wave] for wave in sorted({one.wave for one in self.calls})]
+
+    def rounds(self, wave: Sequence[PlannedImport]) -> Iterator[list[tuple[PlannedImport, ...]]]:
+        """The batches of one wave, in rounds: the next begins when the one before is over.
+
+        The first has one row of each shape no earlier wave had, if canaries are asked for. Batches are large first, so
+        that the tail is short.
+        """
+        first = canaries(wave, self._shape, seen=self._tried) if self.options.canary else []
+        self._tried.update(map(self._shape, first))
+        self._canaries.update(one.row for one in first)
+        if first:
+            yield [(one,) for one in first]
+        rest = [one for one in wave if one.row not in self._canaries]
+        yield batches(rest, self.options.max_concurrent_imports, self.options.batch_size, self._races)
+
+    def _shape(self, one: PlannedImport) -> Shape:
+        return self._traits[one.row].shape
+
+    def _races(self, one: PlannedImport) -> frozenset[Key]:
+        return self._traits[one.row].races
+
+    def import_batch(self, rows: Sequence[PlannedImport]) -> BatchResult:
+        """Import the rows of one batch; every step is in the ledger and the folder's journal before the next one."""
+        with CloudStackClient(self._cloudstack) as client, ExitStack() as held:
+            if self.options.endpoint_slots and not self._take_slot(held):
+                return BatchResult(tuple(Outcome(one.row, one.vm, "not-started") for one in rows))
+            importer = RowImporter(
+                client,
+                self._ledger,
+                self._watcher,
+                self._who,
+                planned=self._planned,
+                stop=self.stop,
+                abandon=self._abandon,
+                pace=self.options.pace,
+                power=self._power,
+                zones=self._zones,
+            )
+            batch = Batch(
+                importer,
+                self._journal,
+                stop=self.stop,
+                budget=self._budget,
+                gates=self._gates,
+                traits=self._traits,
+                refused=self._canary_of,
+                finish=lambda one, concluded: self._finish(client, one, concluded),
+            )
+            return batch.run(rows)
+
+    def _canary_of(self, traits: Traits) -> str:
+        if traits.shape in self._failed_shapes:
+            return f"the first row of this kind was not imported ({traits.shape.text})"
+        return ""
+
+    def _take_slot(self, held: ExitStack) -> bool:
+        while not self.stop.is_set():
+            slot = self._ledger.take_slot(self._cloudstack.url, self.options.endpoint_slots)
+            if slot is not None:
+                held.enter_context(slot)
+                return True
+            self.stop.wait(_SLOT_EVERY_S)
+        return False
+
+    def _finish(self, client: CloudStackClient, one: PlannedImport, concluded: Concluded) -> str:
+        """Start and tag an imported VM as asked; what went wrong in words. The import itself stays what it is."""
+        vm_id = concluded.outcome.vm_id
+        if one.row in self._canaries and concluded.outcome.status in ("failed", "incomplete", "unknown"):
+            self._failed_shapes.add(self._shape(one))
+        if concluded.outcome.status != "imported" or not vm_id or self.stop.is_set():
+            return ""
+        problems = []
+        try:
+            if self.options.tag:
+                client.create_tags([vm_id], {"ingest-run": self._who.run_id})
+            if one.start:
+                job = wait_for_job(
+                    client,
+                    client.start_virtual_machine(vm_id),
+                    every_s=_START_EVERY_S,
+                    timeout_s=_START_TIMEOUT_S,
+                    stop=self._abandon,
+                )
+                if job.jobstatus != SUCCEEDED:
+                    problems.append(f"imported, but not started: {job_failure(job).text}")
+        except IngestError as error:
+            problems.append(f"imported, but not started or tagged: {error.message}")
+        return "; ".join(problems)
+
+    def _watch_stop(self) -> None:
+        while not self._over.is_set():
+            if self.stop.wait(0.2):
+                self._over.wait(self.options.pace.grace_s)
+                self._abandon.set()
+                return
+
+
+def _digest(folder: RunFolder) -> str:
+    """The plan and the calls made of it, in 64 characters."""
+    found = hashlib.sha256()
+    for name in (PLAN, CALLS_JSON):
+        file = folder.file(name)
+        found.update(file.read_bytes() if file.exists() else b"")
+    return found.hexdigest()

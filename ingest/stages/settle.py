@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 
 from ingest.cloudstack.client import CloudStackClient
 from ingest.engine.journal import RunJournal, outcomes_in
+from ingest.engine.ledger import Claim, Ledger
+from ingest.engine.ledger.records import State
 from ingest.engine.proof import before
-from ingest.engine.settlement import Settled, Settlement, lost_its_result, settle
+from ingest.engine.rows import key_of
+from ingest.engine.settlement import Settlement, lost_its_result, settle
 from ingest.engine.undo import DEFAULT_UNDO_PACE, Managed, UndoPace, undo
 from ingest.errors import UsageError
 from ingest.model.catalogue import Catalogue, UnmanagedInstance
@@ -19,6 +22,7 @@ from ingest.model.request import PlannedImport
 from ingest.model.snapshot import read_snapshot
 from ingest.report.tables import csv_bytes, record
 from ingest.stages.conclude import conclude_from_journal
+from ingest.stages.ledger_claims import in_hand
 from ingest.stages.run_folder import JOURNAL, SETTLED, SNAPSHOT, RunFolder
 from ingest.stages.validate import read_calls
 
@@ -26,7 +30,13 @@ SETTLED_COLUMNS = ("row", "vm", "before", "state", "vm_id", "job_id", "error", "
 OPEN = frozenset({"unknown", "incomplete"})
 """Statuses and states that need another look, or a hand."""
 
-_STATUS: dict[Settled, Status] = {"imported": "imported", "failed": "failed", "absent": "not-started"}
+_STATUS: dict[str, Status] = {
+    "imported": "imported",
+    "incomplete": "incomplete",
+    "failed": "failed",
+    "absent": "not-started",
+    "given-back": "not-started",
+}
 _RUN_AGAIN = "import it again: plan anew, or run the same plan"
 _CURES: dict[str, str] = {
     "imported": "",
@@ -34,6 +44,15 @@ _CURES: dict[str, str] = {
     "running": "wait, then settle again",
     "unknown": "mend what the error says, then settle again",
     "given-back": _RUN_AGAIN,
+}
+
+
+_LEDGER_STATE: dict[str, State] = {
+    "imported": "imported",
+    "incomplete": "incomplete",
+    "failed": "failed",
+    "absent": "failed",
+    "given-back": "undone",
 }
 
 
@@ -55,11 +74,6 @@ class SettledRow:
     cure: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    job_id: str
-
-
 def settle_run(
     endpoint: CloudStackEndpoint,
     folder: RunFolder,
@@ -68,18 +82,21 @@ def settle_run(
     patience_s: float = 20.0,
     stop: threading.Event | None = None,
     pace: UndoPace = DEFAULT_UNDO_PACE,
+    ledger: Ledger | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[SettledRow]:
     """Look at every row of a run whose outcome is unknown, incomplete, or a failure without a reason.
 
-    What is certain goes into the run's journal and results. With `cure` half-imported VMs are given back, so that they
-    can be imported again; VMs that are whole but not as planned are left to a person. `patience_s` is for each row.
-    Raises UsageError for a folder without a journal.
+    What is certain goes into the run's journal, its results and the `ledger`. With `cure` half-imported VMs are given
+    back, so that they can be imported again; VMs that are whole but not as planned are left to a person. `patience_s`
+    is for each row. Raises UsageError for a folder without a journal.
     """
     stop = stop or threading.Event()
     journal = folder.need(JOURNAL, made_by="import_batch")
     calls = {call.row: call for call in read_calls(folder)}
-    waiting = [one for one in outcomes_in(journal) if one.row in calls and _is_open(one)]
+    waiting = sorted(
+        (one for one in outcomes_in(journal) if one.row in calls and _is_open(one)), key=lambda one: one.row
+    )
     rows: list[SettledRow] = []
     if waiting:
         catalogue = read_snapshot(folder.need(SNAPSHOT, made_by="list_unmanaged")).catalogue
@@ -90,10 +107,17 @@ def settle_run(
                     break
                 progress(f"CloudStack: {outcome.vm}")
                 call = calls[outcome.row]
-                found = _settled(client, catalogue, call, outcome, patience_s, stop, jobs - {outcome.job_id})
-                row = _row(outcome, found)
-                if cure and found.state == "incomplete" and not found.others and _is_half(found):
-                    row = _cured(client, call, row, stop, pace)
+                with in_hand(ledger, key_of(call), folder.path.name) as claim:
+                    if claim is not None and not claim.held:
+                        rows.append(_of_others(outcome, claim))
+                        continue
+                    found = _settled(client, catalogue, call, outcome, patience_s, stop, jobs - {outcome.job_id})
+                    row = _row(outcome, found)
+                    if cure and found.state == "incomplete" and not found.others and _is_half(found):
+                        row = _cured(client, call, row, stop, pace)
+                    state = _LEDGER_STATE.get(row.state)
+                    if ledger is not None and state is not None:
+                        ledger.note(key_of(call), state, job_id=row.job_id, vm_id=row.vm_id, error=row.error)
                 _note(notes, row)
                 rows.append(row)
         conclude_from_journal(folder)
@@ -118,13 +142,20 @@ def _settled(
     zones = {cluster.id: cluster.zoneid for cluster in catalogue.clusters}
     return settle(
         client,
-        _Claim(outcome.job_id),
+        Claim(held=True, state="submitted", job_id=outcome.job_id),
         before(listed, call.request),
         call.request,
         patience_s=patience_s,
         stop=stop,
         zone_id=zones.get(call.request.cluster_id, ""),
         known_jobs=known_jobs,
+    )
+
+
+def _of_others(outcome: Outcome, claim: Claim) -> SettledRow:
+    error = f"{claim.holder} is at work on it (run {claim.run_id})"
+    return SettledRow(
+        outcome.row, outcome.vm, outcome.status, "running", job_id=outcome.job_id, error=error, cure=_CURES["running"]
     )
 
 
@@ -171,19 +202,15 @@ def _cured(
 
 
 def _note(notes: RunJournal, row: SettledRow) -> None:
-    """What is certain becomes the row's outcome. A VM that is there in part stays unknown, with the reason."""
-    status = (
-        "not-started"
-        if row.state == "given-back"
-        else next((status for state, status in _STATUS.items() if state == row.state), None)
-    )
-    if status is None and row.state != "incomplete":
+    """What is certain becomes the row's outcome."""
+    status = _STATUS.get(row.state)
+    if status is None:
         return
     notes.note(
         "outcome",
         row=row.row,
         vm=row.vm,
-        status=status or "unknown",
+        status=status,
         vm_id=row.vm_id,
         error="" if status == "imported" else row.error,
         duration_s=0.0,

@@ -6,15 +6,15 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ingest.cloudstack.client import CloudStackClient
 from ingest.engine.journal import outcomes_in
+from ingest.engine.ledger import Ledger, VmKey
+from ingest.engine.rows import key_of
 from ingest.engine.undo import (
     DEFAULT_UNDO_PACE,
     Managed,
     Objection,
-    UndoLedger,
     Undone,
     UndoPace,
     preview,
@@ -25,15 +25,13 @@ from ingest.engine.verification import by_id
 from ingest.errors import Transient, UsageError
 from ingest.model.catalogue import VirtualMachine
 from ingest.model.endpoints import CloudStackEndpoint
-from ingest.model.request import PlannedImport
 from ingest.plan.sheet import read_sheet
 from ingest.report.tables import csv_bytes, record
+from ingest.stages.ledger_claims import in_hand
 from ingest.stages.run_folder import CALLS_JSON, JOURNAL, NETWORKS_CREATED, RESULTS, UNDO, RunFolder
 from ingest.stages.validate import read_calls
 
 UNDO_COLUMNS = ("kind", "row", "vm", "vm_id", "status", "error", "objections")
-
-KeyOf = Callable[[PlannedImport], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class UndoRow:
 class _Target:
     row: int
     vm: Managed
-    key: Any = None
+    key: VmKey | None = None
 
 
 def undo_import(
@@ -69,20 +67,19 @@ def undo_import(
     dry_run: bool = True,
     stop: threading.Event | None = None,
     pace: UndoPace = DEFAULT_UNDO_PACE,
-    ledger: UndoLedger | None = None,
-    key_of: KeyOf | None = None,
+    ledger: Ledger | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[UndoRow]:
     """Give back what the folder's run imported, only the VM called `vm` if one is named, or that VM without a folder.
 
     With `dry_run` only says what would happen. Running it again changes nothing. A VM that is refused stops no other.
-    Networks are deleted last, and only when no VM is named. `key_of` gives a row's VM in the ledger. Raises UsageError
-    when there is nothing of that name, and the client's errors when the server cannot be asked at all.
+    Networks are deleted last, and only when no VM is named. What is given back is noted in the `ledger`. Raises
+    UsageError when there is nothing of that name, and the client's errors when the server cannot be asked at all.
     """
     stop = stop or threading.Event()
     rows: list[UndoRow] = []
     with CloudStackClient(endpoint) as client:
-        targets = _targets(client, folder, vm, key_of)
+        targets = _targets(client, folder, vm, ledger)
         try:
             for target in targets:
                 progress(f"CloudStack: {target.vm.name}")
@@ -91,7 +88,7 @@ def undo_import(
                 elif stop.is_set():
                     rows.append(_row(target, Undone("not-started")))
                 else:
-                    rows.append(_undone(client, target, stop, pace, ledger))
+                    rows.append(_undone(client, target, stop, pace, ledger, folder.path.name if folder else "undo"))
             if folder is not None and not vm:
                 rows += _networks(client, folder, dry_run=dry_run, stop=stop, pace=pace)
         finally:
@@ -101,12 +98,20 @@ def undo_import(
 
 
 def _undone(
-    client: CloudStackClient, target: _Target, stop: threading.Event, pace: UndoPace, ledger: UndoLedger | None
+    client: CloudStackClient,
+    target: _Target,
+    stop: threading.Event,
+    pace: UndoPace,
+    ledger: Ledger | None,
+    run_id: str,
 ) -> UndoRow:
-    try:
-        undone = undo(client, target.vm, stop=stop, pace=pace, ledger=ledger, key=target.key)
-    except Transient as away:
-        undone = Undone("not-started", away.message)
+    with in_hand(ledger, target.key, run_id) as claim:
+        if claim is not None and not claim.held:
+            return _row(target, Undone("refused", f"{claim.holder} is at work on it: wait for that run"))
+        try:
+            undone = undo(client, target.vm, stop=stop, pace=pace, ledger=ledger if claim else None, key=target.key)
+        except Transient as away:
+            undone = Undone("not-started", away.message)
     return _row(target, undone)
 
 
@@ -130,10 +135,10 @@ def _in_words(objections: Iterable[Objection]) -> str:
     return "; ".join(one.text for one in objections if not one.blocks)
 
 
-def _targets(client: CloudStackClient, folder: RunFolder | None, name: str, key_of: KeyOf | None) -> list[_Target]:
+def _targets(client: CloudStackClient, folder: RunFolder | None, name: str, ledger: Ledger | None) -> list[_Target]:
     if folder is None:
-        return [_by_name(client, name)]
-    found = [one for one in imported_of(folder, key_of) if name in ("", one.vm.name)]
+        return [_by_name(client, name, ledger)]
+    found = [one for one in imported_of(folder) if name in ("", one.vm.name)]
     if name and not found:
         raise UsageError(
             f"this run imported no VM called {name}", place=str(folder.path), cure=f"ingest undo --vm {name}"
@@ -141,7 +146,7 @@ def _targets(client: CloudStackClient, folder: RunFolder | None, name: str, key_
     return found
 
 
-def imported_of(folder: RunFolder, key_of: KeyOf | None = None) -> list[_Target]:
+def imported_of(folder: RunFolder) -> list[_Target]:
     """The VMs a run imported, after its results, or its journal when it did not come to its end."""
     if not folder.file(CALLS_JSON).exists():
         folder.need(NETWORKS_CREATED, made_by="import_batch or create_networks")
@@ -151,7 +156,7 @@ def imported_of(folder: RunFolder, key_of: KeyOf | None = None) -> list[_Target]
         _Target(
             row,
             Managed(vm_id, calls[row].request.name, (calls[row].request.cluster_id,)),
-            key_of(calls[row]) if key_of else None,
+            key_of(calls[row]),
         )
         for row, vm_id in sorted(_imported(folder).items())
         if row in calls and vm_id
@@ -169,7 +174,7 @@ def _imported(folder: RunFolder) -> dict[int, str]:
     return found
 
 
-def _by_name(client: CloudStackClient, name: str) -> _Target:
+def _by_name(client: CloudStackClient, name: str, ledger: Ledger | None) -> _Target:
     """A VM by instance, host or display name."""
     machines = client.list_virtual_machines()
     found = [one for one in machines if one.instancename == name]
@@ -179,7 +184,10 @@ def _by_name(client: CloudStackClient, name: str) -> _Target:
     if len(found) > 1:
         ids = ", ".join(one.id for one in found)
         raise UsageError(f"{len(found)} VMs are called {name}: {ids}", cure="give the run's folder as well")
-    return _Target(0, Managed(found[0].id, found[0].instancename, _clusters(client, found[0])))
+    machine = found[0]
+    known = ledger.entries(name=machine.instancename) if ledger else []
+    key = next((entry.vm for entry in known if entry.vm_id == machine.id), None)
+    return _Target(0, Managed(machine.id, machine.instancename, _clusters(client, machine)), key)
 
 
 def _clusters(client: CloudStackClient, machine: VirtualMachine) -> tuple[str, ...]:

@@ -31,10 +31,11 @@ from ingest.plan.validate import (
     examine,
 )
 from ingest.report.html import RowOnPage, render_findings
-from ingest.report.tables import csv_bytes, record
+from ingest.report.tables import csv_bytes, csv_rows, record
 from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, FINDINGS_PAGE, PLAN, SNAPSHOT, RunFolder
 
 _CALLS = TypeAdapter(list[PlannedImport])
+_FINDINGS = TypeAdapter(list[Finding])
 CALL_COLUMNS = (
     *("row", "vm", "wave", "clusterid", "hostname", "serviceofferingid", "account", "domainid", "projectid"),
     *(
@@ -137,6 +138,24 @@ def _foreseen_in_words(verdict: Verdict) -> str:
 def read_calls(folder: RunFolder) -> list[PlannedImport]:
     """The calls this stage approved, in the order of (wave, row)."""
     return _CALLS.validate_json(folder.need(CALLS_JSON, made_by="validate").read_bytes())
+
+
+def read_validated(folder: RunFolder) -> Validated:
+    """What an earlier run of this stage left in the folder, without the server's foreseen answers."""
+    ready = read_calls(folder)
+    plan_csv = folder.need(PLAN, made_by="enrich_csv")
+    findings_csv = folder.need(FINDINGS, made_by="validate")
+    wanted = sum(is_yes(row["import"]) for row in read_sheet(plan_csv).rows)
+    return Validated(
+        findings=tuple(_FINDINGS.validate_python(csv_rows(findings_csv.read_bytes()))),
+        verdicts={},
+        ready=tuple(ready),
+        blocked=wanted - len(ready),
+        plan_csv=plan_csv,
+        findings_csv=findings_csv,
+        findings_html=folder.file(FINDINGS_PAGE),
+        calls_csv=folder.file(CALLS_CSV),
+    )
 
 
 def _write_calls(folder: RunFolder, ready: list[PlannedImport], verdicts: Mapping[int, Verdict]) -> Path:

@@ -16,18 +16,15 @@ import pytest
 
 from ingest.cli.local_server import PrefectServer
 from ingest.cli.main import COMMANDS
-from ingest.engine.importing import Pace
 from ingest.plan.causes import CAUSES
 from ingest.plan.checks import CHECKS
-from ingest.settings import load_settings
 from ingest.stages.conclude import conclude_from_journal
-from ingest.stages.import_batch import import_batch
 from ingest.stages.run_folder import existing_run_folder
-from ingest.stages.validate import read_calls
 from ingest.twin.generator import CLEAN, generate
 from ingest.twin.recording import write_recording
 from ingest.twin.serving import Twin
 from tests.cli.conftest import Ingest
+from tests.plan.twin_site import import_calls
 
 INGEST = [sys.executable, "-c", "from ingest.cli.main import main; main()"]
 
@@ -359,7 +356,7 @@ def test_a_run_is_settled_and_given_back(ingest: Ingest, monkeypatch: pytest.Mon
         assert ingest("plan").code == 0
         (plan,) = tmp_path.glob("runs/*/plan.csv")
         folder = existing_run_folder(plan.parent)
-        import_batch(load_settings().cloudstack, folder, read_calls(folder), pace=Pace(every_s=0.005))
+        import_calls(twin, folder)
         conclude_from_journal(folder)
         said = ingest("settle")
         assert (said.code, "every row was settled already" in said.err) == (0, True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest.engine.journal import RunJournal, outcomes_in, read_journal
+from ingest.engine.ledger import Ledger, ledger_url
 from ingest.model.outcome import Outcome
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,11 +80,9 @@ def test_what_a_journal_tells_of_every_row(tmp_path: Path) -> None:
 DIES = """
 import os, sys
 from pathlib import Path
-from ingest.engine.importing import import_rows
-from ingest.engine.journal import RunJournal
-from tests.engine.fake_cloudstack import FAST, PENDING, FakeCloudStack, planned
+from tests.engine.fake_cloudstack import FakeCloudStack, trial_in
 
-where, path = sys.argv[1], Path(sys.argv[2])
+where, folder = sys.argv[1], Path(sys.argv[2])
 die = lambda *_: os._exit(9)
 
 class Dies(FakeCloudStack):
@@ -97,21 +96,34 @@ def sending(request):
     if where == "while sending" and request.name == "b":
         die()
 
-import_rows(Dies(while_sending=sending), planned("a", "b", "c"), RunJournal(path), pace=FAST)
+with trial_in(folder) as trial:
+    trial.fake = Dies(while_sending=sending)
+    trial.run("a", "b", "c")
 """
 
 
-@pytest.mark.parametrize(("where", "last_step"), [("while sending", "intent"), ("while waiting", "submitted")])
-def test_a_process_that_dies_leaves_on_disk_what_it_was_about_to_do(tmp_path: Path, where: str, last_step: str) -> None:
-    path = tmp_path / "journal.jsonl"
+@pytest.mark.parametrize(
+    ("where", "steps", "states"),
+    [
+        ("while sending", {"a": "submitted", "b": "intent"}, {"a": "submitted", "b": "intended"}),
+        ("while waiting", {"a": "outcome", "b": "submitted"}, {"a": "imported", "b": "submitted", "c": "claimed"}),
+    ],
+)
+def test_a_process_that_dies_leaves_on_disk_what_it_was_about_to_do(
+    tmp_path: Path, where: str, steps: dict[str, str], states: dict[str, str]
+) -> None:
     died = subprocess.run(
-        [sys.executable, "-c", DIES, where, str(path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [sys.executable, "-c", DIES, where, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert died.returncode == 9, died.stderr
     sent = dict(line.split() for line in died.stdout.splitlines())
     assert list(sent) == ["a", "b"]
-    last = read_journal(path)[-1]
-    assert (last["step"], last["vm"], last["job_id"]) == (last_step, "b", sent["b"])
+    path = tmp_path / "journal.jsonl"
+    assert {line["vm"]: line["step"] for line in read_journal(path)} == steps
     first, second = outcomes_in(path)
-    assert (first.status, first.vm_id, first.job_id) == ("imported", "id-of-a", sent["a"])
+    assert (first.status, first.job_id) == ("imported" if steps["a"] == "outcome" else "unknown", sent["a"])
     assert (second.status, second.job_id) == ("unknown", sent["b"])
+    with Ledger(ledger_url(None, tmp_path)) as ledger:
+        entries = {one.vm.name: one for one in ledger.entries()}
+    assert {name: one.state for name, one in entries.items()} == states
+    assert {name: entries[name].job_id for name in sent} == sent

@@ -23,4 +23,5 @@ def twin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Twin]:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("INGEST_RUN_FOLDER", str(tmp_path / "runs"))
+        monkeypatch.setenv("INGEST_RUN_STATE", str(tmp_path / "state"))
         yield running

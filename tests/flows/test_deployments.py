@@ -97,7 +97,7 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     assert dry["state_type"] == "COMPLETED"
     assert dry["state"]["message"] == "dry run: 24 would be imported"
     assert twin.world.cloud.journal.imports == []
-    real = _run(server, "import-vms/import", dry_run=False, max_concurrent_imports=6, poll_every_s=0.2)
+    real = _run(server, "import-vms/import", dry_run=False, max_concurrent_imports=6)
     assert real["state_type"] == "COMPLETED", real["state"]
     assert real["state"]["message"] == "24 imported"
     assert len({moref for moref, _ in twin.world.cloud.journal.imports}) == 24

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.server
 
 def test_a_run_is_previewed_and_given_back(server: PrefectServer, twin: Twin) -> None:
     twin.world.cloud.import_seconds = 0.02
-    folder = str(run_import(dry_run=False, max_concurrent_imports=8, poll_every_s=0.05).folder)
+    folder = str(run_import(dry_run=False, max_concurrent_imports=8).folder)
     with twin.world.lock:
         kept = [one.instancename for one in twin.world.cloud.instances.values()][3:]
     for name in kept:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from pydantic import SecretStr
@@ -10,10 +12,15 @@ from pydantic import SecretStr
 from ingest.cloudstack.catalogue import read_catalogue
 from ingest.cloudstack.client import CloudStackClient
 from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
+from ingest.engine.importing import BatchResult
+from ingest.engine.rows import Pace
 from ingest.errors import Refused
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.request import ImportRequest
 from ingest.model.snapshot import Snapshot
+from ingest.settings import RunSettings
+from ingest.stages.import_batch import ImportOptions, ImportRun
+from ingest.stages.run_folder import RunFolder
 from ingest.twin.generator import admin_keys
 from ingest.twin.serving import Twin
 from ingest.twin.world import World
@@ -29,6 +36,21 @@ def vcenter_of(twin: Twin) -> VCenterEndpoint:
         password=SecretStr(twin.world.vcenter_password),
         ca_file=twin.ca_file,
     )
+
+
+def import_calls(twin: Twin, folder: RunFolder, *, settle_s: float = 0.3) -> list[BatchResult]:
+    """Import the folder's calls, up to four batches side by side; the ledger stands next to the folder."""
+    options = ImportOptions(max_concurrent_imports=4, batch_size=3, pace=Pace(settle_s=settle_s))
+    settings = RunSettings(state=folder.path.parent / "state")
+    results: list[BatchResult] = []
+    with (
+        ImportRun(cloudstack_of(twin), vcenter_of(twin), settings, folder, threading.Event(), options) as run,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        for wave in run.waves():
+            for members in run.rounds(wave):
+                results += pool.map(run.import_batch, members)
+    return results
 
 
 def cloudstack_of(twin: Twin) -> CloudStackEndpoint:

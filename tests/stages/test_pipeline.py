@@ -6,13 +6,11 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from ingest.engine.importing import Pace
 from ingest.engine.journal import read_journal
 from ingest.errors import SheetError, UsageError
 from ingest.model.outcome import Outcome
@@ -25,16 +23,14 @@ from ingest.stages import run_folder
 from ingest.stages.conclude import Concluded, conclude, conclude_from_journal
 from ingest.stages.discover_networks import NETWORK_COLUMNS, Discovered, Scope, discover_networks, read_saved_inventory
 from ingest.stages.enrich_csv import Planned, enrich_csv
-from ingest.stages.import_batch import batches, import_batch
 from ingest.stages.list_unmanaged import Listed, list_unmanaged
 from ingest.stages.run_folder import RunFolder
 from ingest.stages.validate import CALL_COLUMNS, FINDING_COLUMNS, Validated, read_calls, validate
 from ingest.twin.generator import REALISTIC, generate
 from ingest.twin.serving import Twin
 from ingest.twin.world import World
-from tests.plan.twin_site import cloudstack_of, vcenter_of
+from tests.plan.twin_site import cloudstack_of, import_calls, vcenter_of
 
-PACE = Pace(every_s=0.01)
 RENAMED = "-renamed-behind-our-back"
 
 
@@ -71,10 +67,8 @@ def plan(twin: Twin, path: Path) -> Run:
 
 def act(twin: Twin, run: Run) -> None:
     """Import what was approved, four batches side by side."""
-    made = batches(run.checked.ready, 3)
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda rows: import_batch(cloudstack_of(twin), run.folder, rows, pace=PACE), made))
-    assert [one.systemic for one in results] == [""] * len(made)
+    results = import_calls(twin, run.folder)
+    assert {one.systemic for one in results} <= {""}
     run.concluded = conclude(run.folder, [outcome for result in results for outcome in result.outcomes])
 
 
@@ -225,22 +219,21 @@ def test_results_tell_of_every_row(two: Two) -> None:
     assert len(run.outcomes) == len(two.world.vms)
     assert Counter(one.status for one in run.outcomes) == {
         "imported": len(run.checked.ready) - 1,
-        "failed": 1,
+        "held": 1,
         "blocked": run.checked.blocked,
         "skipped": run.planned.left_out,
     }
     rows = run.sheet_rows(run_folder.RESULTS)
-    failed = rows[two.renamed]
-    assert failed["status"] == "failed"
-    assert failed["error"].startswith("Failed to find unmanaged vm with name")
-    assert failed["job_id"] in two.world.cloud.jobs
+    held = rows[two.renamed]
+    assert held["status"] == "held"
+    assert held["error"] == "changed since the plan: CloudStack no longer lists it as unmanaged"
     for row in rows.values():
         if row["status"] == "blocked":
             assert row["error"] == row["fix"] != ""
         elif row["status"] == "skipped":
             assert row["error"] == row["reason"] != ""
-        else:
-            assert row["job_id"]
+        elif row["status"] == "imported":
+            assert row["job_id"] in two.world.cloud.jobs
 
 
 def test_the_journal_has_three_steps_for_every_row_sent(two: Two) -> None:
@@ -249,13 +242,14 @@ def test_the_journal_has_three_steps_for_every_row_sent(two: Two) -> None:
     for line in lines:
         by_row.setdefault(line["row"], []).append(line["step"])
     assert set(by_row) == {one.row for one in two.first.checked.ready}
+    assert by_row.pop(next(one.row for one in two.first.outcomes if one.status == "held")) == ["outcome"]
     assert set(map(tuple, by_row.values())) == {("intent", "submitted", "outcome")}
 
 
 def test_the_report_is_there(two: Two) -> None:
     page = two.first.folder.file(run_folder.REPORT).read_text(encoding="utf-8")
     assert "Import run first" in page
-    assert "Failed to find unmanaged vm" in page
+    assert "no longer lists it as unmanaged" in page
 
 
 def test_the_second_time_only_what_failed_is_left_to_do(two: Two) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ingest.engine.importing import Pace
 from ingest.engine.journal import outcomes_in
 from ingest.engine.undo import UndoPace
 from ingest.errors import UsageError
@@ -17,7 +16,6 @@ from ingest.report.tables import csv_rows
 from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.discover_networks import discover_networks
 from ingest.stages.enrich_csv import enrich_csv
-from ingest.stages.import_batch import import_batch
 from ingest.stages.list_unmanaged import list_unmanaged
 from ingest.stages.run_folder import JOURNAL, NETWORKS_CREATED, RESULTS, SETTLED, UNDO, RunFolder
 from ingest.stages.settle import settle_run
@@ -27,7 +25,7 @@ from ingest.twin.cloudstack.jobs import JobLost
 from ingest.twin.generator import CLEAN, generate
 from ingest.twin.truth import half_imported
 from ingest.twin.world import World
-from tests.plan.twin_site import Site, cloudstack_of, running, vcenter_of
+from tests.plan.twin_site import Site, cloudstack_of, import_calls, running, vcenter_of
 
 PACE = UndoPace(every_s=0.01, timeout_s=5, listing_s=0.05)
 
@@ -57,7 +55,7 @@ def imported(site: Site, path: Path, *, cut_off: bool = False) -> RunFolder:
                     raise JobLost
 
             ends.append(steps.on(step, lose))  # type: ignore[arg-type]
-    import_batch(cloudstack_of(site.twin), folder, ready, pace=Pace(every_s=0.005))
+    import_calls(site.twin, folder)
     for end in ends:
         end()
     conclude_from_journal(folder)
@@ -75,13 +73,13 @@ def live(world: World) -> list[str]:
 def test_a_run_that_was_cut_off_is_settled_cured_and_done_again(site: Site, tmp_path: Path) -> None:
     endpoint, world = cloudstack_of(site.twin), site.world
     folder = imported(site, tmp_path / "first", cut_off=True)
-    assert statuses(folder) == ["failed", "failed", "imported", "imported", "imported"]
+    assert statuses(folder) == ["failed", "incomplete", "imported", "imported", "imported"]
     assert len(half_imported(world)) == 1
     rows = settle_run(endpoint, folder, patience_s=0.05, pace=PACE)
-    assert [(row.before, row.state) for row in rows] == [("failed", "failed"), ("failed", "incomplete")]
+    assert [(row.before, row.state) for row in rows] == [("failed", "failed"), ("incomplete", "incomplete")]
     assert rows[1].vm_id == half_imported(world)[0]
     assert "Network adapter 1" in rows[1].error
-    assert statuses(folder) == ["failed", "unknown", "imported", "imported", "imported"]
+    assert statuses(folder) == ["failed", "incomplete", "imported", "imported", "imported"]
     assert len(csv_rows(folder.file(SETTLED).read_bytes())) == 2
     cured = settle_run(endpoint, folder, cure=True, patience_s=0.05, pace=PACE)
     assert [row.state for row in cured] == ["failed", "given-back"]

@@ -1,45 +1,16 @@
-"""Batches, and the results of all of them in the sheet."""
+"""What became of every row, in the sheet."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 
 from ingest.errors import UsageError
 from ingest.model.outcome import Outcome
-from ingest.model.request import PlannedImport
 from ingest.plan.sheet import read_sheet
-from ingest.stages.import_batch import RESULT_COLUMNS, batches, write_results
+from ingest.stages.results import RESULT_COLUMNS, write_results
 from ingest.stages.run_folder import PLAN, RESULTS, RunFolder
-from tests.engine.fake_cloudstack import planned
-
-
-def rows(*waves: int) -> list[PlannedImport]:
-    names = [f"vm{number}" for number in range(len(waves))]
-    return [dataclasses.replace(one, wave=wave) for one, wave in zip(planned(*names), waves, strict=True)]
-
-
-@pytest.mark.parametrize(
-    ("waves", "size", "sizes"),
-    [
-        ((), 3, []),
-        ((1,), 3, [1]),
-        ((1, 1, 1), 3, [3]),
-        ((1, 1, 1, 1), 3, [3, 1]),
-        ((1, 1, 2, 2), 3, [2, 2]),
-        ((2, 1, 2, 1, 10), 9, [2, 2, 1]),
-        ((1, 1, 1), 1, [1, 1, 1]),
-    ],
-)
-def test_batches(waves: tuple[int, ...], size: int, sizes: list[int]) -> None:
-    made = batches(rows(*waves), size)
-    assert [len(batch) for batch in made] == sizes
-    assert all(len({one.wave for one in batch}) == 1 for batch in made)
-    flat = [one for batch in made for one in batch]
-    assert flat == sorted(rows(*waves), key=lambda one: (one.wave, one.row))
-
 
 PLAN_TEXT = """\
 vm;my note;import;hostname;service_offering;instance_uuid;moref;cluster_id;reason;fix
