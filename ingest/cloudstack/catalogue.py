@@ -121,7 +121,8 @@ def _import_events(client: CloudStackClient, names: set[str]) -> tuple[Event, ..
         return ()
     mine = [event for event in events if event.imported in names]
     # The newest comes first, and the order of those of one second counts.
-    return tuple(sorted(reversed(mine), key=lambda event: event.created))
+    mine.reverse()
+    return tuple(sorted(mine, key=lambda event: event.created))
 
 
 def _ip_ranges(client: CloudStackClient) -> tuple[IpRange, ...] | None:

@@ -35,8 +35,8 @@ class InFlight:
             return ""
         job = jobs[-1]
         return (
-            f"an import job runs since {job.created}{_by(job.account)}, and the import of this VM that was asked for at "
-            f"{event.created}{_by(event.username)} has no end on record"
+            f"an import job runs since {job.created}{_by(job.account)}, and the import of this VM that was asked for "
+            f"at {event.created}{_by(event.username)} has no end on record"
         )
 
     def tried(self, name: str) -> str:

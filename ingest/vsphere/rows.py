@@ -125,7 +125,7 @@ class BackingRow:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """A virtual device of a kind that matters here: network card, disk, controller, CD-ROM, or one of `PINNING_KINDS`."""
+    """A virtual device of a kind that matters: network card, disk, controller, CD-ROM, or one of `PINNING_KINDS`."""
 
     key: int
     kind: str

@@ -33,7 +33,12 @@ KEYS = {
 def event(number: int, second: int, vm: str, state: str) -> dict[str, Any]:
     """An entry about an import."""
     created = f"2026-01-01T10:00:{second:02}+0000"
-    return {"id": f"e-{number}", "state": state, "created": created, "description": f"Importing unmanaged Instance: {vm}"}
+    return {
+        "id": f"e-{number}",
+        "state": state,
+        "created": created,
+        "description": f"Importing unmanaged Instance: {vm}",
+    }
 
 
 # The newest first, as the server lists them; those of projects apart.

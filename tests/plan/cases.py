@@ -3,7 +3,8 @@
 `change` is applied before the plan is made, `sheet` to the plan (`vm/column: text`), `later` to the site before the
 check. Paths lead through names, ids or numbers from 1 (`vms/web01/nics/1/mac`, `networks/shop-100/broadcasturi`);
 null takes away, `<list>/+` appends a copy of `like` with changes. `vms` are vCenter's: CloudStack's records follow
-them. What else vCenter has is under `vcenter` (`vcenter/hosts/esx2/portgroups`). `findings` are all of them, as `vm column rule level`.
+them. What else vCenter has is under `vcenter` (`vcenter/hosts/esx2/portgroups`). `findings` are all of them, as
+`vm column rule level`.
 """
 
 from __future__ import annotations
