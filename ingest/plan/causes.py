@@ -52,9 +52,7 @@ CAUSES: dict[str, str] = {
         "Only success and a VM that was not found are logged as an end. Every other failure looks like an import that "
         "never ended; no job runs that could be this one."
     ),
-    "HOST-001": (
-        "Without a host name CloudStack takes the VM's name, and this one cannot be made into a valid host name."
-    ),
+    "HOST-001": ("Without a host name CloudStack takes the VM's name, and this VM's is not a valid host name."),
     "HOST-002": "Host names follow DNS: underscores, dots, blanks and a leading digit are refused.",
     "HOST-003": "A host name is unique in each network; with the setting vm.instancename.flag in the whole zone.",
     "OWNER-001": "CloudStack resolves the owner before anything else; an account needs its domain.",

@@ -188,7 +188,17 @@ CHECKS: tuple[Check, ...] = (
         _SAFETY,
     ),
     # Host names
-    Check("HOST-001", "vm", "hostname", "hostname", "critical", "no host name", "write one", _IMPORT, _something),
+    Check(
+        "HOST-001",
+        "vm",
+        "hostname",
+        "hostname",
+        "critical",
+        "no host name, and the VM's name is none",
+        "write one",
+        _IMPORT,
+        _something,
+    ),
     Check(
         "HOST-002",
         "vm",

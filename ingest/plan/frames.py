@@ -82,7 +82,7 @@ def verdict_frame(
 def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
     one = row.pair
     record: dict[str, Any] = {
-        "hostname": row.row["hostname"],
+        "hostname": row.hostname,
         "hostname_taken": "",
         "offering_known": row.offering_problem,
         "offering_fits": "",

@@ -17,7 +17,7 @@ from ingest.plan.columns import width
 from ingest.plan.details import details_doubt, details_objection, read_details
 from ingest.plan.lookup import Lookup, Owner
 from ingest.plan.pairing import Pair, pair
-from ingest.plan.server import LARGEST_INTEGER
+from ingest.plan.server import LARGEST_INTEGER, valid_hostname
 from ingest.plan.sheet import Row, Sheet
 
 MOST_SHOWN = 20
@@ -77,6 +77,13 @@ class ResolvedRow:
     contradiction: str = ""
     nics: list[ResolvedNic] = field(default_factory=list)
     disks: list[ResolvedDisk] = field(default_factory=list)
+
+    @property
+    def hostname(self) -> str:
+        """The host name the instance gets: without one the VM's name, '' when that is none."""
+        name = self.row["hostname"]
+        fallback = self.pair.vm.name if self.pair is not None and valid_hostname(self.pair.vm.name) else ""
+        return name or fallback
 
     @property
     def accepted(self) -> frozenset[str]:

@@ -92,6 +92,7 @@ class Ground:
 def spoil_world(ground: Ground) -> None:
     """What vCenter and CloudStack hold when the plan is written."""
     world, cloud, of = ground.world, ground.cloud, ground.of
+    of["HOST-001"].name = f"{of['HOST-001'].name} (old)"
     ground.disk(of["VM-005"], backing="rdm")
     of["VM-006"].question = "Was it moved or copied?"
     of["VM-007"].extra_devices += ["VirtualUSBXHCIController", "VirtualUSB"]
