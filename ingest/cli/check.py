@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.cli.output import DiffFormat, Format, show, talk
+from ingest.model.outcome import Level
 from ingest.report.tables import record
 from ingest.settings import load_settings
 from ingest.stages.inputs import look_at_inputs
@@ -18,6 +19,7 @@ def check(
     snapshot: Path | None = None,
     checks: Path | None = None,
     rule: list[str] | None = None,
+    level: list[Level] | None = None,
     format: Format = "table",
 ) -> int:
     """Check a plan against the snapshot it was made from. Needs no server, changes nothing of yours.
@@ -34,6 +36,8 @@ def check(
         Your own checks, a Great Expectations suite (YAML or JSON). Without it INGEST_RUN_CHECKS, if any.
     rule
         Show only findings of this rule, such as HOST-003; repeatable. Every rule is checked all the same.
+    level
+        Show only findings of this level: critical, warning or info; repeatable.
     format
         Format of the findings on stdout.
     """
@@ -46,20 +50,29 @@ def check(
     with fresh_run_folder(source / "checks") as folder:
         folder.write(SNAPSHOT, saved.read_bytes())
         checked = validate(folder, plan, checks=checks)
-    show_findings(checked, format, frozenset(rule or ()))
+    show_findings(checked, format, frozenset(rule or ()), frozenset(level or ()))
     talk.print(f"page of findings: {checked.findings_html}", markup=False)
     talk.print(f"checked copy, findings and calls: {folder.path}", markup=False)
     talk.print(f"next: {'mend the plan and check again' if checked.blocked else f'ingest run {plan}'}", markup=False)
     return 3 if checked.blocked else 0
 
 
-def show_findings(checked: Validated, format_: DiffFormat, rules: frozenset[str] = frozenset()) -> None:
-    """Findings on stdout, of some rules only when they are named; the sum of all on stderr."""
+def show_findings(
+    checked: Validated,
+    format_: DiffFormat,
+    rules: frozenset[str] = frozenset(),
+    levels: frozenset[Level] = frozenset(),
+) -> None:
+    """Findings on stdout, of some rules or levels only when they are named; the sum of all on stderr."""
     columns = ("row", "vm", "column", "rule", "level", "message", "fix") if format_ == "table" else FINDING_COLUMNS
-    shown = [record(finding) for finding in checked.findings if not rules or finding.rule in rules]
+    shown = [
+        record(finding)
+        for finding in checked.findings
+        if (not rules or finding.rule in rules) and (not levels or finding.level in levels)
+    ]
     show(shown, columns, format_)
-    levels = checked.levels
+    sums = checked.levels
     talk.print(
-        f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {levels['critical']} critical findings, "
-        f"{levels['warning']} warnings, {levels['info']} informational"
+        f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {sums['critical']} critical findings, "
+        f"{sums['warning']} warnings, {sums['info']} informational"
     )

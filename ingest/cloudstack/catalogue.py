@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from ingest.cloudstack.client import CloudStackClient
@@ -11,13 +12,19 @@ from ingest.model.catalogue import (
     ApiObject,
     Catalogue,
     Cluster,
+    Event,
     GuestOsMapping,
     Host,
     IpRange,
+    Job,
     OsType,
     Template,
     UnmanagedInstance,
 )
+
+IMPORT_EVENT = "VM.IMPORT"
+# A job's record is kept so long by default (job.expire.minutes); no import takes longer.
+EVENT_AGE = timedelta(days=1)
 
 Progress = Callable[[str], None]
 Kind = TypeVar("Kind", bound=ApiObject)
@@ -80,10 +87,42 @@ def read_catalogue(
     for number, cluster in enumerate(chosen, start=1):
         progress(f"CloudStack: unmanaged VMs of {cluster.name} (cluster {number} of {len(chosen)}; this takes minutes)")
         unmanaged += client.list_unmanaged_instances(cluster.id)
+    progress("CloudStack: imports in flight")
+    # Jobs first: one that ends in between has its Completed event already.
+    jobs = _import_jobs(client)
+    events = _import_events(client, {instance.name for instance in unmanaged})
     progress("CloudStack: managed VMs")
     # Read last: a VM imported in the meantime then shows as managed, although it was listed as unmanaged before.
     machines = client.list_virtual_machines()
-    return catalogue.model_copy(update={"unmanaged": _sorted(unmanaged), "virtual_machines": _sorted(machines)})
+    return catalogue.model_copy(
+        update={
+            "unmanaged": _sorted(unmanaged),
+            "import_jobs": jobs,
+            "import_events": events,
+            "virtual_machines": _sorted(machines),
+        }
+    )
+
+
+def _import_jobs(client: CloudStackClient) -> tuple[Job, ...]:
+    """The oldest first; none when the key's role lacks listAsyncJobs."""
+    try:
+        return tuple(sorted(client.list_async_jobs(), key=lambda job: (job.created, job.jobid)))
+    except (Refused, Unauthorised):
+        return ()
+
+
+def _import_events(client: CloudStackClient, names: set[str]) -> tuple[Event, ...]:
+    """Of a day, about these VMs, as they happened; none when the key's role lacks listEvents."""
+    since = (datetime.now(UTC) - EVENT_AGE).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        events = client.list_events(IMPORT_EVENT, since=since)
+    except (Refused, Unauthorised):
+        return ()
+    mine = [event for event in events if event.imported in names]
+    # The newest comes first, and the order of those of one second counts.
+    mine.reverse()
+    return tuple(sorted(mine, key=lambda event: event.created))
 
 
 def _ip_ranges(client: CloudStackClient) -> tuple[IpRange, ...] | None:

@@ -23,6 +23,7 @@ from ingest.model.catalogue import (
     Cluster,
     DiskOffering,
     Domain,
+    Event,
     GuestOsMapping,
     Host,
     IpRange,
@@ -230,6 +231,26 @@ class CloudStackClient(ApiCaller):
         """The jobs that still run, of all accounts, whose command class contains `keyword`. They do not name the VM."""
         rows = self.list_all("listAsyncJobs", "asyncjobs", listall=True, keyword=keyword)
         return self._objects(Job, "listAsyncJobs", rows, identity=None)
+
+    def list_events(self, kind: str, *, since: str | None = None, keyword: str | None = None) -> list[Event]:
+        """The events of one type, newest first, those of projects included. `since` is `yyyy-MM-dd HH:mm:ss`, UTC.
+
+        `keyword` is a part of the description; an import's names its VM. With projectid=-1 the server lists the events
+        of projects only.
+        """
+        found: list[Event] = []
+        for project in (None, _ALL_PROJECTS):
+            found += self._list(
+                Event,
+                "listEvents",
+                "event",
+                listall=True,
+                projectid=project,
+                type=kind,
+                startdate=since,
+                keyword=keyword,
+            )
+        return list({event.id: event for event in found}.values())
 
     def query_job(self, job_id: str) -> Job | None:
         """A job's state; None when the server does not know it: never accepted, or deleted a day after its end."""

@@ -419,15 +419,38 @@ class VmSnapshot(ApiObject):
 
 
 class Job(ApiObject):
-    """An asynchronous job. `jobstatus`: 0 pending, 1 succeeded, 2 failed. `jobresult` may be missing on failure."""
+    """An asynchronous job. `jobstatus`: 0 pending, 1 succeeded, 2 failed. `jobresult` may be missing on failure.
+
+    `account` is the caller's. An import job does not say which VM it imports.
+    """
 
     jobid: str
     cmd: str = ""
+    account: str = ""
     jobstatus: int = 0
     jobresultcode: int = 0
     jobresult: dict[str, Any] | None = None
     created: str = ""
     completed: str = ""
+
+
+class Event(ApiObject):
+    """An entry of the event log. `state`: Scheduled, Started, Completed. Of an import only success and a VM that was
+    not found write Completed; `account` and `username` of Scheduled are those the VM is for, and who asked."""
+
+    id: str
+    type: str = ""
+    level: str = ""
+    state: str = ""
+    description: str = ""
+    created: str = ""
+    account: str = ""
+    username: str = ""
+
+    @property
+    def imported(self) -> str:
+        """The name of the VM an import event is about (CloudStack: ImportUnmanagedInstanceCmd.getEventDescription)."""
+        return self.description.removeprefix("Importing unmanaged Instance: ")
 
 
 class Capabilities(ApiObject):
@@ -460,6 +483,8 @@ class Catalogue(BaseModel):
     """Everything of CloudStack that planning needs, read at one moment. Tuples are sorted by (name, id).
 
     `callers` are the accounts the key belongs to: one. `ip_ranges` is None when the key may not list them.
+    `import_jobs` are the imports that ran just then, whoever asked; `import_events` those of the last day about the
+    unmanaged VMs, in the order they happened. Both are empty when the key may not list them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -484,6 +509,8 @@ class Catalogue(BaseModel):
     os_types: tuple[OsType, ...] = ()
     guest_os_mappings: tuple[GuestOsMapping, ...] = ()
     unmanaged: tuple[UnmanagedInstance, ...] = ()
+    import_jobs: tuple[Job, ...] = ()
+    import_events: tuple[Event, ...] = ()
     virtual_machines: tuple[VirtualMachine, ...] = ()
 
 

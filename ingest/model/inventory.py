@@ -113,7 +113,8 @@ class VirtualMachine:
     `tools_status` is guest.toolsStatus (toolsOk, toolsOld, toolsNotRunning, toolsNotInstalled) or ''.
     `managed_by` is the extension key that owns the VM, '' for ordinary VMs. `boot_disk_key` is the key of the first
     disk in the VM's boot order, 0 when none is set. `unreadable` is True when vCenter could not read the configuration
-    (inaccessible, orphaned): most fields are then empty.
+    (inaccessible, orphaned): most fields are then empty. `iso` is the image in a CD-ROM drive that is connected, now or
+    at the next start (`[datastore] path`), '' for none.
     """
 
     moref: str
@@ -148,6 +149,7 @@ class VirtualMachine:
     ft_role: int = 0
     encrypted: bool = False
     passthrough: tuple[str, ...] = ()
+    iso: str = ""
     annotation: str = ""
     custom_fields: tuple[tuple[str, str], ...] = ()
     nics: tuple[Nic, ...] = ()
@@ -232,7 +234,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Datastore:
-    """A datastore. `type` is VMFS, NFS, NFS41, vsan, VVOL...; the remote fields are set for NAS types only."""
+    """A datastore. `type` is VMFS, NFS, NFS41, vsan, VVOL...; the remote fields are set for NAS types only.
+
+    `pod` names the datastore cluster it is a member of, '' for none.
+    """
 
     moref: str
     name: str
@@ -243,6 +248,7 @@ class Datastore:
     remote_host: str = ""
     remote_path: str = ""
     url: str = ""
+    pod: str = ""
 
 
 @dataclass(frozen=True, slots=True)

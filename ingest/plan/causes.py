@@ -38,9 +38,21 @@ CAUSES: dict[str, str] = {
     ),
     "VM-009": "An import into a cluster that is not Enabled is refused.",
     "VM-010": ("No fact decided this value. A guess is shown so that it can be checked, and is never imported unseen."),
-    "HOST-001": (
-        "Without a host name CloudStack takes the VM's name, and this one cannot be made into a valid host name."
+    "VM-011": "A vApp is vCenter's own: CloudStack knows none, and starts and stops the VM by itself.",
+    "VM-012": (
+        "CloudStack records no image for an imported VM. The drive keeps the datastore of the image in use, may "
+        "hold up a migration, and what boots from it is not on the VM's disks."
     ),
+    "VM-013": "Only VMware Tools can shut a guest down; without them the VM can only be switched off hard.",
+    "FLIGHT-001": (
+        "CloudStack has no lock for a VM: two imports of one VM at the same time may both succeed, and two instances "
+        "then share its disks. A job does not say which VM it imports, so this one may be it."
+    ),
+    "FLIGHT-002": (
+        "Only success and a VM that was not found are logged as an end. Every other failure looks like an import that "
+        "never ended; no job runs that could be this one."
+    ),
+    "HOST-001": ("Without a host name CloudStack takes the VM's name, and this VM's is not a valid host name."),
     "HOST-002": "Host names follow DNS: underscores, dots, blanks and a leading digit are refused.",
     "HOST-003": "A host name is unique in each network; with the setting vm.instancename.flag in the whole zone.",
     "OWNER-001": "CloudStack resolves the owner before anything else; an account needs its domain.",
@@ -74,6 +86,14 @@ CAUSES: dict[str, str] = {
     ),
     "DISK-003": "A disk offering of a fixed size has to hold the disk; sizes are compared in bytes.",
     "DISK-004": "CloudStack finds the root disk by the offering it lacks: with one too many it would find none.",
+    "DISK-005": (
+        "A snapshot of the VM does not hold an independent disk, and a nonpersistent one forgets at every power off "
+        "what was written to it. CloudStack knows neither and offers snapshots all the same."
+    ),
+    "DISK-006": (
+        "CloudStack records the top file only. The base below it may belong to a template or another VM, and whoever "
+        "deletes or changes that one destroys this disk; or it is what a removed snapshot left behind."
+    ),
     "POOL-001": (
         "A disk's datastore has to be a primary storage of the zone, with all tags of the offering. Tags are "
         "looked at even when migration is allowed."
@@ -81,6 +101,10 @@ CAUSES: dict[str, str] = {
     "POOL-002": (
         "The server searches the datastore's name as a part of the pools' paths: ds1 also finds ds10, and the "
         "wrong pool is recorded without an error."
+    ),
+    "POOL-003": (
+        "The import looks for the datastore itself, not for its cluster, and the pools of members are hidden from "
+        "every list."
     ),
     "NIC-001": "A NIC without a named network is put into the first network of its VLAN, whoever's it is.",
     "NIC-002": "The owner has to be allowed to use the network. That is checked for the owner, not for the caller.",
@@ -103,6 +127,12 @@ CAUSES: dict[str, str] = {
         "Judged in the server's own order, this call would fail: no other rule says so, because the reason lies in the "
         "exact call or in a rare check."
     ),
+    "NIC-009": "CloudStack imports such a NIC like any other and does not record that it is not connected.",
+    "NIC-010": (
+        "A standard port group is defined on every host for itself. The import compares the VLAN of the host that runs "
+        "the VM then, which is another one after a migration."
+    ),
+    "NIC-011": "The VLAN shown for this NIC, or its absence, may not be the one it uses.",
     "NIC-008": (
         "CloudStack picks the lowest free address, which may be one that another VM of this plan brings along."
     ),

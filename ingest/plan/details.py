@@ -49,7 +49,7 @@ def details_objection(cell: str, *, has_template: bool) -> str:
         return str(error)
     for key in _NUMBERS:
         value = details.get(key, "0")
-        if not (value.isascii() and value.isdigit() and int(value) <= LARGEST_INTEGER):
+        if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= LARGEST_INTEGER):
             return f"{key}: '{value}' is no number"
     if "rootdisksize" in details and not has_template:
         return "rootdisksize: the import fails with it unless a template is named"

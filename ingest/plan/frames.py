@@ -17,6 +17,8 @@ from ingest.plan.cells import is_yes
 from ingest.plan.columns import column_of
 from ingest.plan.enrich import seen_cells
 from ingest.plan.guesses import open_guesses
+from ingest.plan.hints import PortGroupVlans, delta_alone, hints, independent, unplugged
+from ingest.plan.in_flight import InFlight
 from ingest.plan.in_use import InUse
 from ingest.plan.pairing import dropped_devices, product_of
 from ingest.plan.predict.rows import in_order
@@ -34,14 +36,17 @@ DRIFT_COLUMNS = frozenset(
 def frames(rows: list[ResolvedRow], snapshot: Snapshot, *, confirm_guesses: bool = False) -> dict[str, pd.DataFrame]:
     """Tables `vm`, `disk` and `nic`. Every record has `row` (line), `vm` (name) and `_index` (position in `rows`)."""
     used = InUse(rows, snapshot)
+    flights = InFlight(snapshot.catalogue)
+    vlans = PortGroupVlans(snapshot.inventory)
     vms: list[dict[str, Any]] = []
     disks: list[dict[str, Any]] = []
     nics: list[dict[str, Any]] = []
     for index, row in enumerate(rows):
         base = {"row": row.row.line, "vm": row.row["vm"], "_index": index}
         vms.append(base | _vm(row, snapshot, used) | {"guessed": "" if confirm_guesses else _guessed(row)})
+        vms[-1] |= hints(row, flights)
         disks.extend(base | _disk(row, disk, snapshot) for disk in row.disks)
-        nics.extend(base | _nic(row, nic, used) for nic in row.nics)
+        nics.extend(base | _nic(row, nic, used, vlans) for nic in row.nics)
     return {
         name: pd.DataFrame(records).replace({"": None}) if records else pd.DataFrame()
         for name, records in (("vm", vms), ("disk", disks), ("nic", nics))
@@ -77,7 +82,7 @@ def verdict_frame(
 def _vm(row: ResolvedRow, snapshot: Snapshot, used: InUse) -> dict[str, Any]:
     one = row.pair
     record: dict[str, Any] = {
-        "hostname": row.row["hostname"],
+        "hostname": row.hostname,
         "hostname_taken": "",
         "offering_known": row.offering_problem,
         "offering_fits": "",
@@ -158,7 +163,10 @@ def _disk(row: ResolvedRow, disk: ResolvedDisk, snapshot: Snapshot) -> dict[str,
         "offering_size": "",
         "pool": "",
         "pool_single": "",
+        "pool_hidden": "",
         "controller_none": "",
+        "independent": independent(disk.disk),
+        "delta": delta_alone(row, disk.disk),
     }
     if disk.listed is None:
         return record
@@ -176,7 +184,10 @@ def _disk(row: ResolvedRow, disk: ResolvedDisk, snapshot: Snapshot) -> dict[str,
         cluster_id=row.pair.cluster_id if row.pair else "",
         tags=tags,
     )
-    if not pools:
+    every_pool, datastores = snapshot.catalogue.storage_pools, snapshot.inventory.datastores
+    if not pools and (member_of := server.datastore_cluster(disk.listed, every_pool, datastores, zone_id=row.zone_id)):
+        record["pool_hidden"] = f"datastore {disk.listed.datastorename} is a member of datastore cluster {member_of}"
+    elif not pools:
         with_tags = f" with the offering's tags '{tags}'" if tags else ""
         record["pool"] = f"no storage pool for datastore {disk.listed.datastorename}{with_tags}"
     elif len(pools) > 1:
@@ -185,7 +196,7 @@ def _disk(row: ResolvedRow, disk: ResolvedDisk, snapshot: Snapshot) -> dict[str,
     return record
 
 
-def _nic(row: ResolvedRow, nic: ResolvedNic, used: InUse) -> dict[str, Any]:
+def _nic(row: ResolvedRow, nic: ResolvedNic, used: InUse, vlans: PortGroupVlans) -> dict[str, Any]:
     mac_refused, mac_doubtful = used.mac(row, nic) if nic.listed else ("", "")
     record: dict[str, Any] = {
         "column": f"nic{nic.number}_network",
@@ -198,6 +209,9 @@ def _nic(row: ResolvedRow, nic: ResolvedNic, used: InUse) -> dict[str, Any]:
         "mac_refused": mac_refused,
         "mac_doubtful": mac_doubtful,
         "pick": used.pick(row, nic) if nic.listed else "",
+        "unplugged": unplugged(row, nic.nic),
+        "vlan_by_host": vlans.differing(row, nic.nic),
+        "unresolved": f"{nic.nic.label}: {nic.nic.problem}" if nic.listed and nic.nic.problem else "",
     }
     if nic.network is None or nic.listed is None:
         return record
@@ -226,6 +240,8 @@ def _drift(row: ResolvedRow) -> str:
 def _state_objection(row: ResolvedRow) -> str:
     assert row.pair is not None  # noqa: S101  callers have looked
     vm = row.pair.vm
+    if vm.connection_state != "connected":
+        return f"is {vm.connection_state or 'not connected'} in vCenter; CloudStack's list may be older"
     if vm.power_state not in ("poweredOn", "poweredOff"):
         return f"is {vm.power_state}; CloudStack cannot tell what that means"
     if vm.question:

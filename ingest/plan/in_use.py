@@ -38,18 +38,18 @@ class InUse:
         for row in rows:
             line = row.row.line
             if self._name_is_unique_in_zone:
-                self._planned_names[row.zone_id, row.row["hostname"]].add(line)
+                self._planned_names[row.zone_id, row.hostname].add(line)
             for card in row.nics:
                 self._planned_macs[card.nic.mac.lower()].append((_network_id(card), line))
                 if card.network:
-                    self._planned_names[card.network.id, row.row["hostname"]].add(line)
+                    self._planned_names[card.network.id, row.hostname].add(line)
                     self._planned_addresses[card.network.id, _address(card)].append(line)
                     if server.is_ipv4(_address(card)):
                         self._address_owners[card.network.id].append(row)
 
     def hostname(self, row: ResolvedRow) -> str:
         """NetworkModelImpl.checkRequestedHostnames; with vm.instancename.flag a name is unique in its zone."""
-        name = row.row["hostname"]
+        name = row.hostname
         places = [(_network_id(nic), "network") for nic in row.nics if nic.network]
         if self._name_is_unique_in_zone:
             places.append((row.zone_id, "zone"))

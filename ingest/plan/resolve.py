@@ -17,7 +17,7 @@ from ingest.plan.columns import width
 from ingest.plan.details import details_doubt, details_objection, read_details
 from ingest.plan.lookup import Lookup, Owner
 from ingest.plan.pairing import Pair, pair
-from ingest.plan.server import LARGEST_INTEGER
+from ingest.plan.server import LARGEST_INTEGER, valid_hostname
 from ingest.plan.sheet import Row, Sheet
 
 MOST_SHOWN = 20
@@ -53,7 +53,11 @@ class ResolvedDisk:
 
 @dataclass(slots=True)
 class ResolvedRow:
-    """One row to import. `pair` is None when the VM is gone; each `*_problem` is '' when its column is fine."""
+    """One row to import. `pair` is None when the VM is gone; each `*_problem` is '' when its column is fine.
+
+    `contradiction` is what no call can say: details that are no details, no root disk, one the VM has not, or one with
+    an offering of its own.
+    """
 
     row: Row
     pair: Pair | None
@@ -70,8 +74,16 @@ class ResolvedRow:
     details: dict[str, str] = field(default_factory=dict)
     details_problem: str = ""
     details_doubt: str = ""
+    contradiction: str = ""
     nics: list[ResolvedNic] = field(default_factory=list)
     disks: list[ResolvedDisk] = field(default_factory=list)
+
+    @property
+    def hostname(self) -> str:
+        """The host name the instance gets: without one the VM's name, '' when that is none."""
+        name = self.row["hostname"]
+        fallback = self.pair.vm.name if self.pair is not None and valid_hostname(self.pair.vm.name) else ""
+        return name or fallback
 
     @property
     def accepted(self) -> frozenset[str]:
@@ -125,8 +137,11 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
         number_problem=f"'{row['cpu_speed_mhz']}' is not a number of MHz" if bad_speed else "",
         details_problem=details_objection(row["details"], has_template=bool(row["template"])),
     )
-    if not resolved.details_problem:
+    try:
         resolved.details = read_details(row["details"])
+    except ValueError as error:
+        resolved.contradiction = f"details: {error}"
+    else:
         fixed = resolved.offering is not None and not resolved.offering.is_open
         resolved.details_doubt = details_doubt(resolved.details, fixed_offering=fixed)
     if one is None:
@@ -172,6 +187,11 @@ def _resolve(row: Row, one: Pair | None, lookup: Lookup) -> ResolvedRow:
                 _offering_access(lookup, asked, chosen.object if chosen else None, zone_id),
             )
         )
+        if is_root and wanted:
+            resolved.contradiction = f"{disk.label} is the root disk and has an offering"
+    if one.vm.disks and not has_root:
+        named = row["root_disk"]
+        resolved.contradiction = f"root_disk: '{named}' is not a disk of this VM" if named else "no root disk is named"
     return resolved
 
 

@@ -23,6 +23,7 @@ from ingest.model.catalogue import (
     UnmanagedInstance,
     UnmanagedNic,
 )
+from ingest.model.inventory import Datastore
 from ingest.plan.lookup import split_tags
 
 HOSTNAME = r"^[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z"
@@ -271,6 +272,25 @@ def pools_of(
             return exact[:1]
     needle = disk.datastorepath or disk.datastorename
     return [pool for pool in here if (needle and needle in pool.path) or pool.id == disk.datastorename]
+
+
+def datastore_cluster(
+    disk: UnmanagedDisk, pools: Iterable[StoragePool], datastores: Iterable[Datastore], *, zone_id: str
+) -> str:
+    """The pool of the datastore cluster the disk's datastore is a member of in vCenter, '' for none.
+
+    CloudStack has a pool for each member it knows and never lists it (QueryManagerImpl.searchForStoragePools), so the
+    look-up may find a pool that no list shows.
+    """
+    pods = {store.pod for store in datastores if store.pod and store.name == disk.datastorename}
+    return next(
+        (
+            pool.name
+            for pool in pools
+            if pool.type == "DatastoreCluster" and pool.zoneid == zone_id and pool.path.rpartition("/")[2] in pods
+        ),
+        "",
+    )
 
 
 class MappedGuests:

@@ -10,16 +10,19 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.errors import SheetError
-from ingest.plan.columns import REQUIRED
+from ingest.plan.columns import REQUIRED, column_of
 
 MAXIMUM_BYTES = 256 << 20
 # A cell that starts with one of these is run as a formula by spreadsheets; `#` would read as a comment line of ours.
 _DANGEROUS = re.compile(r"^'*[=+\-@\t\r#]")
 _ESCAPED = re.compile(r"^'+[=+\-@\t\r#]")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_DELIMITERS = ",;\t"
 
 
 @dataclass(slots=True)
@@ -54,12 +57,16 @@ class Sheet:
     def number_lines(self) -> None:
         """Give every row the line number it will have when written."""
         position = {id(row): index for index, row in enumerate(self.rows)}
-        line = 2 + sum(1 for index, _ in self.comments if index == 0)
+        line = 2 + sum(1 for index, _ in self.comments if index == 0) + _line_ends(self.columns)
         for row in self.rows:
             row.line = line
             following = position[id(row)] + 1
             line += 1 + sum(1 for index, _ in self.comments if index == following)
-            line += sum(value.count("\n") for value in row.cells.values())
+            line += _line_ends(row.cells.values())
+
+
+def _line_ends(texts: Iterable[str]) -> int:
+    return sum(len(_LINE_END.findall(text)) for text in texts)
 
 
 def escape(value: str) -> str:
@@ -100,13 +107,14 @@ def read_sheet(path: Path, *, required: tuple[str, ...] = REQUIRED) -> Sheet:
 
 def parse_sheet(text: str, *, place: str = "sheet", required: tuple[str, ...] = REQUIRED) -> Sheet:
     """A plan from CSV text; errors as `read_sheet`."""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    records = _records(text, place)
+    head, newline = _head(text)
+    delimiter = _delimiter(head)
+    records = _records(text, place, delimiter)
     header_at = next((i for i, (_, cells) in enumerate(records) if not isinstance(cells, str)), None)
     if header_at is None:
         raise SheetError("has no header line", place=place, cure="write a plan with `ingest plan`")
     line, first = records[header_at]
-    columns = [unescape(cell).strip() for cell in first]
+    columns = [_column_name(unescape(cell)) for cell in first]
     _check_header(columns, required, f"{place}:{line}")
     rows: list[Row] = []
     comments: list[tuple[int, str]] = []
@@ -116,6 +124,9 @@ def parse_sheet(text: str, *, place: str = "sheet", required: tuple[str, ...] = 
         elif cells is not first and not any(cells):
             # `,,,` is how spreadsheets save a blank line. Findings and outcomes go by line number: it must stay.
             comments.append((len(rows), ""))
+        elif cells is not first and cells[0].startswith("#") and not any(cells[1:]) and not _LINE_END.search(cells[0]):
+            # A comment with a delimiter or a quote in it, as spreadsheets save it.
+            comments.append((len(rows), cells[0]))
         elif cells is not first:
             extra = [cell for cell in cells[len(columns) :] if cell]
             if extra:
@@ -126,11 +137,17 @@ def parse_sheet(text: str, *, place: str = "sheet", required: tuple[str, ...] = 
                 )
             values = [unescape(cell) for cell in cells[: len(columns)]]
             values += [""] * (len(columns) - len(values))
+            _check_nameless(columns, values, f"{place}:{line}")
             rows.append(Row(dict(zip(columns, values, strict=True)), line))
-    return Sheet(columns, rows, comments, _delimiter(text), newline=newline)
+    return Sheet(columns, rows, comments, delimiter, newline=newline)
 
 
-def _records(text: str, place: str) -> list[tuple[int, list[str] | str]]:
+def _column_name(text: str) -> str:
+    """Blanks around a name of ours are a slip, those around a name of the operator's own are kept."""
+    return text.strip() if column_of(text.strip()) else text
+
+
+def _records(text: str, place: str, delimiter: str) -> list[tuple[int, list[str] | str]]:
     """(line number, cells or a comment's text) of every non-empty record; comment lines never split a quoted cell."""
     records: list[tuple[int, list[str] | str]] = []
     lines = io.StringIO(text, newline="").readlines()
@@ -141,7 +158,6 @@ def _records(text: str, place: str) -> list[tuple[int, list[str] | str]]:
         at += 1
         return lines[at - 1]
 
-    delimiter = _delimiter(text)
     while at < len(lines):
         start = at + 1
         if lines[at].startswith("#") or not lines[at].strip():
@@ -159,9 +175,29 @@ def _records(text: str, place: str) -> list[tuple[int, list[str] | str]]:
     return records
 
 
-def _delimiter(text: str) -> str:
-    head = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    return max(",;\t", key=head.count)
+def _head(text: str) -> tuple[str, str]:
+    """The header line, which quoted names may spread over several, and how it ends."""
+    at = 0
+    while at < len(text):
+        end = _LINE_END.search(text, at)
+        # A line end after an odd number of quotes is inside a cell.
+        while end and not text.startswith("#", at) and text.count('"', at, end.start()) % 2:
+            end = _LINE_END.search(text, end.end())
+        line = text[at : end.start() if end else len(text)]
+        if line.strip() and not line.startswith("#"):
+            return line, end[0] if end else "\n"
+        at = end.end() if end else len(text)
+    return "", "\n"
+
+
+def _delimiter(head: str) -> str:
+    """The one that finds the most names of ours in the header, then the most names."""
+
+    def found(delimiter: str) -> tuple[int, int]:
+        names = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
+        return sum(column_of(unescape(name).strip()) is not None for name in names), len(names)
+
+    return max(_DELIMITERS, key=found)
 
 
 def _check_header(columns: list[str], required: tuple[str, ...], place: str) -> None:
@@ -177,10 +213,32 @@ def _check_header(columns: list[str], required: tuple[str, ...], place: str) -> 
         )
 
 
+def _check_nameless(columns: list[str], values: list[str], place: str) -> None:
+    """One column may go without a name, such as the numbers pandas writes; cells of several would be mixed up."""
+    nameless = [value for name, value in zip(columns, values, strict=True) if not name]
+    if len(nameless) > 1 and any(nameless):
+        raise SheetError("a cell has no column name above it", place=place, cure="name the columns that hold cells")
+
+
+class _Lines:
+    """A file for csv.writer, which writes a row at a time: rows get the sheet's own line end.
+
+    The writer itself is told `\\r\\n`, because it quotes only cells with characters of the line end it knows.
+    """
+
+    def __init__(self, newline: str) -> None:
+        self.out = io.StringIO(newline="")
+        self._newline = newline
+
+    def write(self, row: str) -> None:
+        self.out.write(row.removesuffix("\r\n") + self._newline)
+
+
 def render_sheet(sheet: Sheet) -> str:
     """The sheet as CSV text, without byte order mark."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=sheet.delimiter, lineterminator=sheet.newline)
+    lines = _Lines(sheet.newline)
+    out = lines.out
+    writer = csv.writer(lines, delimiter=sheet.delimiter, lineterminator="\r\n")
     waiting = sorted(sheet.comments, key=lambda comment: comment[0])
 
     def comments_before(index: float) -> None:

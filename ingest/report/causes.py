@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ def causes_of(
     grouped: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for finding in findings:
         grouped.setdefault((finding["rule"], finding["level"]), []).append(finding)
+    levels = Counter(rule for rule, _ in grouped)
     causes = []
     for (rule, level), members in grouped.items():
         names = list(dict.fromkeys(member["vm"] for member in members))
@@ -56,10 +58,15 @@ def causes_of(
                 fix=members[0]["fix"],
                 vms=vms,
                 why=(why or {}).get(rule, ""),
-                command=f"ingest check {plan} --rule {rule}" if plan else "",
+                command=_command(plan, rule, level if levels[rule] > 1 else "") if plan else "",
             )
         )
     return sorted(causes, key=lambda cause: (_SEVERITY.index(cause.level), -cause.rows, cause.rule))
+
+
+def _command(plan: str, rule: str, level: str) -> str:
+    """A rule that some rows accepted stands at two levels: two causes with rows of their own."""
+    return f"ingest check {shlex.quote(plan)} --rule {shlex.quote(rule)}" + (f" --level {level}" if level else "")
 
 
 def rows_hit(findings: Sequence[Mapping[str, str]]) -> int:

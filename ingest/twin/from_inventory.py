@@ -86,11 +86,14 @@ class _Copy:
             self._network(network)
         for store in self.inventory.datastores:
             datacenter = self.world.datacenters[self._datacenter(store.datacenter)]
+            parent = datacenter.datastore_folder
+            if store.pod:
+                parent = self.parts.folder(store.pod, parent, datacenter.moref, "group-p")
             self.world.datastores[store.moref] = Datastore(
                 store.moref,
                 store.name,
                 datacenter.moref,
-                datacenter.datastore_folder,
+                parent,
                 store.type,
                 store.capacity_bytes,
                 store.free_bytes,
@@ -218,6 +221,7 @@ class _Copy:
             question=found.question,
             ft_role=found.ft_role,
             encrypted=found.encrypted,
+            iso=found.iso,
             annotation=found.annotation,
             custom_fields=dict(found.custom_fields),
             extra_devices=list(found.passthrough),

@@ -193,4 +193,5 @@ def _datastore(row: DatastoreRow, places: Places) -> Datastore:
         row.remote_host,
         row.remote_path,
         row.url,
+        next((place.name for place in places.chain(row.parent) if place.kind == "StoragePod"), ""),
     )

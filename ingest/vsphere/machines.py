@@ -56,6 +56,7 @@ def read_vm(
         ft_role=row.ft_role,
         encrypted=row.encrypted,
         passthrough=tuple(sorted(device.kind for device in row.devices if device.kind in PINNING_KINDS)),
+        iso=_image(row),
         annotation=row.annotation,
         custom_fields=tuple(sorted((custom_fields.get(key, str(key)), value) for key, value in row.custom_values)),
         nics=tuple(
@@ -64,3 +65,12 @@ def read_vm(
         disks=read_disks(row.moref, row.devices, datastores),
         unreadable=not row.has_config,
     )
+
+
+def _image(row: VmRow) -> str:
+    """The ISO in the first CD-ROM drive that has one and is connected, now or at the next start."""
+    for device in row.devices:
+        image = device.backing.file_name if device.kind == "VirtualCdrom" and device.backing else ""
+        if image and (device.connected or device.start_connected):
+            return image
+    return ""

@@ -129,7 +129,7 @@ class BackingRow:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """A virtual device of a kind that matters here: network card, disk, controller, or one of `PINNING_KINDS`."""
+    """A virtual device of a kind that matters: network card, disk, controller, CD-ROM, or one of `PINNING_KINDS`."""
 
     key: int
     kind: str
@@ -222,4 +222,9 @@ PINNING_KINDS = frozenset(
 
 def matters(kind: str) -> bool:
     """Whether a device of this class is kept at all; a network card of an unknown class is recognised by its MAC."""
-    return kind in CARD_KINDS or kind == "VirtualDisk" or kind.endswith("Controller") or kind in PINNING_KINDS
+    return (
+        kind in CARD_KINDS
+        or kind in ("VirtualDisk", "VirtualCdrom")
+        or kind.endswith("Controller")
+        or kind in PINNING_KINDS
+    )

@@ -30,6 +30,22 @@ KEYS = {
 }
 
 
+def event(number: int, second: int, vm: str, state: str) -> dict[str, Any]:
+    """An entry about an import."""
+    created = f"2026-01-01T10:00:{second:02}+0000"
+    return {
+        "id": f"e-{number}",
+        "state": state,
+        "created": created,
+        "description": f"Importing unmanaged Instance: {vm}",
+    }
+
+
+# The newest first, as the server lists them; those of projects apart.
+EVENTS = [event(4, 2, "db", "Started"), event(3, 2, "web", "Started"), event(2, 1, "website", "Scheduled")]
+PROJECT_EVENTS = [event(1, 2, "web", "Scheduled")]
+
+
 def cloud(asked: Asked) -> Reply:
     """A small CloudStack: two objects of each kind, in the wrong order."""
     parameters = asked.parameters
@@ -60,6 +76,11 @@ def cloud(asked: Asked) -> Reply:
                 for name, host in (("web", "h2"), ("web", "h1"), ("db", "h1"))
             ]
             return payload(asked.command, {"count": 3, "unmanagedinstance": found})
+        case "listAsyncJobs":
+            jobs = [("j-2", "2026-01-01T10:00:05+0000"), ("j-1", "2026-01-01T10:00:00+0000")]
+            return rows(asked, "asyncjobs", [{"jobid": job, "created": created} for job, created in jobs])
+        case "listEvents":
+            return rows(asked, "event", PROJECT_EVENTS if "projectid" in parameters else EVENTS)
     objects: list[dict[str, Any]] = [
         {"id": "2", "name": "b"},
         {"id": "3", "name": "a"},
@@ -96,18 +117,27 @@ def test_everything_is_read_and_sorted(serve: Serve, connect: Connect) -> None:
     unmanaged = [(vm.name, vm.clusterid, vm.hostid) for vm in catalogue.unmanaged]
     assert unmanaged == sorted(unmanaged)
     assert len(unmanaged) == 9
+    assert [job.jobid for job in catalogue.import_jobs] == ["j-1", "j-2"]
+    # Of unmanaged VMs only, in the order they happened.
+    assert [(each.imported, each.state) for each in catalogue.import_events] == [
+        ("web", "Scheduled"),
+        ("web", "Started"),
+        ("db", "Started"),
+    ]
     # What got managed meanwhile must show as managed.
     assert server.commands[-1] == "listVirtualMachines"
 
 
-def test_a_key_that_may_not_list_address_ranges_reads_the_rest(serve: Serve, connect: Connect) -> None:
-    def without_ranges(asked: Asked) -> Reply:
-        if asked.command != "listVlanIpRanges":
+def test_a_key_that_may_not_list_everything_reads_the_rest(serve: Serve, connect: Connect) -> None:
+    def without_some(asked: Asked) -> Reply:
+        if asked.command not in ("listVlanIpRanges", "listAsyncJobs", "listEvents"):
             return cloud(asked)
         return refusal(asked.command, 432, "The API does not exist or is not available", wrapper="errorresponse")
 
-    catalogue = read_catalogue(connect(serve(without_ranges)))
+    catalogue = read_catalogue(connect(serve(without_some)))
     assert catalogue.ip_ranges is None
+    assert catalogue.import_jobs == ()
+    assert catalogue.import_events == ()
     assert len(catalogue.networks) == 4
 
 

@@ -37,13 +37,17 @@ RESOURCES = ("user_vm", "cpu", "memory", "volume", "primary_storage")
 
 @dataclass(frozen=True)
 class Compared:
-    """One call: what was predicted, and what the server said ('' and 0 when it imported the VM)."""
+    """One call: what was predicted, and what the server said ('' and 0 when it imported the VM).
+
+    `blocked_by` are the checks that mirror the server's and block the row on its own.
+    """
 
     request: ImportRequest
     spoilt_by: str
     verdict: Verdict
     code: int
     text: str
+    blocked_by: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -57,11 +61,17 @@ class Compared:
             return self.agrees
         return self.verdict.code == self.code and self.verdict.says(self.text)
 
+    @property
+    def too_strict(self) -> bool:
+        """Whether a check blocks what the server imports."""
+        return bool(self.blocked_by) and not self.code
+
     def __str__(self) -> str:
         said = f"{self.code} {self.text}" if self.code else "imported"
         return (
             f"{self.request.name} (spoilt by {self.spoilt_by or 'nothing'})\n  predicted: {self.verdict.answer} "
-            f"{self.verdict.check} {self.verdict.words}\n  server:    {said}\n  {self.request}"
+            f"{self.verdict.check} {self.verdict.words}\n  server:    {said}\n"
+            f"  blocked by {self.blocked_by}\n  {self.request}"
         )
 
 
@@ -81,7 +91,7 @@ def compare(size: int, seed: int, shape: str = "every oddity", spoilt: float = 0
     service = Service(world)
     try:
         api = DirectApi(Gateway(service), *admin_keys(world))
-        answers = [_send(api, request) for request, _ in calls]
+        answers = [send_direct(api, request) for request, _ in calls]
     finally:
         service.stop()
     return [
@@ -90,7 +100,8 @@ def compare(size: int, seed: int, shape: str = "every oddity", spoilt: float = 0
     ]
 
 
-def _send(api: DirectApi, request: ImportRequest) -> tuple[int, str]:
+def send_direct(api: DirectApi, request: ImportRequest) -> tuple[int, str]:
+    """Code and text of the refusal, at once or by the job; 0 and '' when the VM was imported."""
     body = api.body("importUnmanagedInstance", **wire(import_parameters(request)))
     if "jobid" not in body:
         return int(body["errorcode"]), str(body.get("errortext", ""))

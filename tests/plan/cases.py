@@ -3,7 +3,8 @@
 `change` is applied before the plan is made, `sheet` to the plan (`vm/column: text`), `later` to the site before the
 check. Paths lead through names, ids or numbers from 1 (`vms/web01/nics/1/mac`, `networks/shop-100/broadcasturi`);
 null takes away, `<list>/+` appends a copy of `like` with changes. `vms` are vCenter's: CloudStack's records follow
-them. `findings` are all of them, as `vm column rule level`.
+them. What else vCenter has is under `vcenter` (`vcenter/hosts/esx2/portgroups`). `findings` are all of them, as
+`vm column rule level`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from ingest.model.catalogue import Catalogue
-from ingest.model.inventory import VirtualMachine
+from ingest.model.inventory import Inventory, VirtualMachine
 from ingest.model.outcome import Finding
 from ingest.model.snapshot import Snapshot
 from ingest.plan.frames import frames, verdict_frame
@@ -32,6 +33,7 @@ from tests.plan import small_site as site
 
 FOLDER = Path(__file__).parents[1] / "cases" / "plan"
 _VMS = TypeAdapter(tuple[VirtualMachine, ...])
+_INVENTORY = TypeAdapter(Inventory)
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,18 @@ def changed_site(changes: dict[str, Any]) -> Snapshot:
     shown = [vm for vm in machines if vm.cluster_moref == "domain-c1" and not vm.template and vm.name != "legacy01"]
     catalogue = site.catalogue(shown).model_dump()
     for path, value in changes.items():
-        if not path.startswith("vms/"):
+        if not path.startswith(("vms/", "vcenter/")):
             _change(catalogue, path, value)
+    inventory = site.inventory(machines)
+    if any(path.startswith("vcenter/") for path in changes):
+        vcenter = _INVENTORY.dump_python(inventory)
+        for path, value in changes.items():
+            if path.startswith("vcenter/"):
+                _change(vcenter, path.removeprefix("vcenter/"), value)
+        inventory = _INVENTORY.validate_python(vcenter)
     return Snapshot(
         taken_at="2026-01-01T00:00:00+00:00",
-        inventory=site.inventory(machines),
+        inventory=inventory,
         catalogue=Catalogue.model_validate(catalogue),
     )
 

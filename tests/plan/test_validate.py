@@ -27,9 +27,9 @@ def plan() -> Sheet:
 
 
 def faulty() -> Sheet:
-    """web01 (line 4) without host name, and app02 (line 2) with an offering that is not there and an odd network."""
+    """web01 (line 4) with a bad host name, and app02 (line 2) with an offering that is not there and an odd network."""
     sheet = plan()
-    edit(sheet, {"web01/hostname": "", "app02/service_offering": "nowhere", "app02/nic2_network": "nowhere"})
+    edit(sheet, {"web01/hostname": "web_01", "app02/service_offering": "nowhere", "app02/nic2_network": "nowhere"})
     return sheet
 
 
@@ -46,7 +46,7 @@ def test_findings_name_line_column_value_and_cure() -> None:
     assert places(findings) == [
         (2, "nic2_network", "NIC-001"),
         (2, "service_offering", "OFFER-001"),
-        (4, "hostname", "HOST-001"),
+        (4, "hostname", "HOST-002"),
     ]
     assert findings[1] == Finding(
         row=2,

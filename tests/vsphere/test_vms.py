@@ -59,6 +59,7 @@ def test_both_give_equal_rows_for_a_vm_with_everything(fake: Fake, vcenter: VCen
         "VirtualPCNet32",
         "VirtualSriovEthernetCard",
         "VirtualTPM",
+        "VirtualCdrom",
         "VirtualUSB",
     ]
     assert [row.key for row in full.devices if row.is_card] == [4000, 4001, 4002, 4003]

@@ -133,6 +133,13 @@ FULL_VALUES = {
             "<allowGuestOSMtuChange>true</allowGuestOSMtuChange>",
         ),
         device("VirtualTPM", 11000),
+        device(
+            "VirtualCdrom",
+            3000,
+            '<backing xsi:type="VirtualCdromIsoBackingInfo"><fileName>[ds 1] iso/a.iso</fileName></backing>'
+            "<connectable><startConnected>true</startConnected><allowGuestControl>true</allowGuestControl>"
+            "<connected>false</connected></connectable><controllerKey>200</controllerKey>",
+        ),
         device("VirtualUSB", 7000, "<connected>true</connected>"),
     ),
     "runtime.host": ref("HostSystem", "host-1"),

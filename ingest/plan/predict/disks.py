@@ -95,6 +95,10 @@ def _check_pool(hearing: Hearing, disk: UnmanagedDisk, tags: str, check: str) ->
     pools = hearing.facts.pools_of_zone(zone_id)
     if server.pools_of(disk, pools, zone_id=zone_id, cluster_id=hearing.cluster.id, tags=tags):
         return
+    cluster = server.datastore_cluster(disk, pools, hearing.facts.datastores, zone_id=zone_id)
+    if cluster:
+        hearing.doubt(f"the members of datastore cluster {cluster} are not listed: {disk.datastorename} may be one")
+        return
     raise Refusal(
         check,
         530,

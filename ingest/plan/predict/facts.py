@@ -82,6 +82,7 @@ class Facts:
     def __init__(self, snapshot: Snapshot) -> None:
         catalogue = snapshot.catalogue
         self.catalogue = catalogue
+        self.datastores = snapshot.inventory.datastores
         self.lookup = lookup.Lookup(catalogue)
         self.clusters = Table(catalogue.clusters)
         self.zones = Table(catalogue.zones)

@@ -18,7 +18,7 @@ def in_order(rows: Iterable[ResolvedRow]) -> list[ResolvedRow]:
 def verdicts(rows: Iterable[ResolvedRow], snapshot: Snapshot, left_out: Collection[int] = ()) -> dict[int, Verdict]:
     """Verdict by line. Rows of the lines `left_out` are judged where they stand, but are not sent: they take nothing.
 
-    A row that names what does not exist makes no call; it is unknown, and says why.
+    A row that names what does not exist, or contradicts itself, makes no call; it is unknown, and says why.
     """
     predictor = Predictor(snapshot)
     found: dict[int, Verdict] = {}
@@ -37,6 +37,7 @@ def _problem(row: ResolvedRow) -> str:
     if not row.pair.cluster_id:
         return row.pair.absent or "CloudStack does not know the VM's cluster"
     problems = [row.owner_problem, row.offering_problem, row.template_problem, row.number_problem]
+    problems.append(row.contradiction)
     problems += [nic.problem for nic in row.nics if nic.wanted]
     problems += [disk.problem for disk in row.disks if disk.wanted]
     return "; ".join(filter(None, problems))
