@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -50,42 +51,88 @@ def plan(environment: Environment, folder: Path) -> int:
     return len(validate(run).ready)
 
 
-def through_engine(
-    environment: Environment, folder: Path, in_flight: int, batch_size: int, poll_every_s: float
-) -> ImportRun:
-    """The planned calls of `folder` through threads and the engine; one client and one journal for all."""
+def by_hand(environment: Environment, folder: Path, rows: int) -> ImportRun:
+    """The first `rows` calls as the CloudStack manual suggests: a loop over the sheet, here with the client `cs`.
+
+    Each call is sent and its job asked about every 2 s, the client's default, until it is over.
+    """
     os.environ.update(environment)
-    from ingest.cloudstack.client import CloudStackClient
-    from ingest.engine.importing import Pace, import_rows
-    from ingest.engine.journal import RunJournal
+    from cs import CloudStack
+
     from ingest.settings import load_settings
-    from ingest.stages.import_batch import batches
-    from ingest.stages.run_folder import JOURNAL, existing_run_folder
+    from ingest.stages.run_folder import existing_run_folder
     from ingest.stages.validate import read_calls
 
-    members = batches(read_calls(existing_run_folder(folder)), batch_size)
-    pace = Pace(every_s=poll_every_s)
-    with (
-        CloudStackClient(load_settings().cloudstack) as client,
-        RunJournal(folder / JOURNAL) as journal,
-        ThreadPoolExecutor(in_flight) as pool,
-        measured() as cost,
-    ):
+    endpoint = load_settings().cloudstack
+    server = CloudStack(
+        endpoint.url,
+        endpoint.api_key.get_secret_value(),
+        endpoint.secret_key.get_secret_value(),
+        verify=str(endpoint.ca_file),
+    )
+    calls = read_calls(existing_run_folder(folder))[:rows]
+    statuses: Counter[str] = Counter()
+    with measured() as cost:
         started = time.time()
-        results = list(pool.map(lambda rows: import_rows(client, rows, journal, pace=pace), members))
-    statuses = Counter(str(outcome.status) for result in results for outcome in result.outcomes)
+        for one in calls:
+            request = one.request
+            networks = [{"nic": nic, "network": network} for nic, network in request.nic_networks]
+            addresses = [{"nic": nic, "ip4Address": address} for nic, address in request.nic_addresses]
+            offerings = [{"disk": disk, "diskOffering": offering} for disk, offering in request.data_disk_offerings]
+            cells = {
+                "hostname": request.hostname,
+                "account": request.account,
+                "domainid": request.domain_id,
+                "projectid": request.project_id,
+                "nicnetworklist": networks,
+                "nicipaddresslist": addresses,
+                "datadiskofferinglist": offerings,
+            }
+            server.importUnmanagedInstance(
+                fetch_result=True,
+                clusterid=request.cluster_id,
+                name=request.name,
+                serviceofferingid=request.service_offering_id,
+                **{name: value for name, value in cells.items() if value},
+            )
+            statuses["imported"] += 1
+    return ImportRun(started, cost, statuses, {})
+
+
+def through_engine(environment: Environment, folder: Path, in_flight: int, batch_size: int) -> ImportRun:
+    """The planned calls of `folder` through threads and the engine: ledger, watcher and journal as in a real run."""
+    os.environ.update(environment)
+    from ingest.settings import RunSettings, load_settings
+    from ingest.stages.import_batch import ImportOptions
+    from ingest.stages.import_batch import ImportRun as Imports
+    from ingest.stages.run_folder import JOURNAL, existing_run_folder
+
+    options = ImportOptions(max_concurrent_imports=in_flight, batch_size=batch_size)
+    run_settings = RunSettings(state=folder / "state")
+    statuses: Counter[str] = Counter()
+    with measured() as cost:
+        started = time.time()
+        with (
+            Imports(
+                load_settings().cloudstack, None, run_settings, existing_run_folder(folder), threading.Event(), options
+            ) as run,
+            ThreadPoolExecutor(in_flight) as pool,
+        ):
+            for wave in run.waves():
+                for members in run.rounds(wave):
+                    for result in pool.map(run.import_batch, members):
+                        statuses.update(str(outcome.status) for outcome in result.outcomes)
     return ImportRun(started, cost, statuses, _steps(folder / JOURNAL))
 
 
-def through_flow(
-    environment: Environment, folder: Path, in_flight: int, batch_size: int, poll_every_s: float
-) -> ImportRun:
+def through_flow(environment: Environment, folder: Path, in_flight: int, batch_size: int) -> ImportRun:
     """The planned calls of `folder` through the flow's import stage, on the Prefect server of PREFECT_API_URL."""
-    os.environ.update(environment)
+    os.environ.update(environment | {"INGEST_RUN_STATE": str(folder / "state")})
     from prefect import flow, task
     from prefect.task_runners import ThreadPoolTaskRunner
 
     from flows.import_vms import import_stage
+    from ingest.stages.import_batch import ImportOptions
     from ingest.stages.run_folder import JOURNAL
     from tasks.server_traffic import flush_to_server
 
@@ -102,19 +149,10 @@ def through_flow(
     stage = import_stage.with_options(task_runner=ThreadPoolTaskRunner(max_workers=in_flight))  # type: ignore[arg-type]
     with measured() as cost:
         started = time.time()
-        outcomes, _stopped, _systemic = stage(str(folder), batch_size, poll_every_s)
+        options = ImportOptions(max_concurrent_imports=in_flight, batch_size=batch_size)
+        outcomes, _stopped, _systemic = stage(str(folder), options)
     flush_to_server()
     return ImportRun(started, cost, Counter(str(outcome.status) for outcome in outcomes), _steps(folder / JOURNAL))
-
-
-def flow_defaults() -> dict[str, float]:
-    """What the import flow uses when nobody says otherwise: `batch_size`, `poll_every_s`."""
-    import inspect
-
-    from flows.import_vms import import_vms
-
-    parameters = inspect.signature(import_vms.fn).parameters
-    return {name: float(parameters[name].default) for name in ("batch_size", "poll_every_s")}
 
 
 def _steps(journal: Path) -> dict[str, Steps]:

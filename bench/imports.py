@@ -1,12 +1,12 @@
-"""Importing 200 VMs whose jobs take 1 s, 20 in flight: the makespan against the ideal of 200 / 20 x 1 s.
+"""Importing 1,000 VMs whose jobs take 2 s +- 50 %: the makespan against the ideal, the sum of all jobs / in flight.
 
-Once through the engine alone (threads over `import_rows`), once through the flow's import stage on a local Prefect
-server. Every run has a fresh twin, in a process of its own, whose journal says how many imports really ran at a time.
+Through the engine alone (threads) with 25 and with 100 in flight, through the flow's import stage on a local Prefect
+server with 25, and for comparison the first VMs one after another in a loop over the sheet, as the CloudStack manual
+suggests. Every run has a fresh twin, in a process of its own, whose journal says what really ran and for how long.
 """
 
 from __future__ import annotations
 
-import heapq
 import os
 import shutil
 import tempfile
@@ -22,35 +22,36 @@ from bench.table import ratio, show
 from bench.twin_process import TwinOrder, TwinProcess, TwinReport
 from ingest.cli.local_server import prefect_server
 
-VMS = 200
-IN_FLIGHT = 20
-JOB_S = 1.0
-SLOW_POLL_S = 2.0
-IDEAL_S = VMS / IN_FLIGHT * JOB_S
-ORDER = TwinOrder(VMS, shape="clean", import_s=JOB_S)
+JOB_S = 2.0
+BATCH_SIZE = 10
+BY_HAND = 20
+TARGET_RATIO, TARGET_REQUESTS, TARGET_CPU_MS = 1.05, 8.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way to import everything."""
+    """One way to import: engine, flow, or loop (one after another, only the first `BY_HAND` VMs)."""
 
-    through: str  # engine or flow
-    batch_size: int
-    poll_every_s: float
+    through: str
+    in_flight: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.through}, {self.in_flight} in flight"
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What one case gave: seconds, and per VM the medians of what its time went to.
 
-    `start_s` from the call to the first intent, `end_s` from the last outcome to the return. `submit_s` from a row's
-    intent to the job's creation, `job_s` the job itself, `notice_s` from the job's end until the
-    client had the outcome on disk.
+    `ideal_s` is the sum of the jobs' true durations / in flight. `start_s` from the call to the first intent, `end_s`
+    from the last outcome to the return. `submit_s` from a row's intent to the job's creation, `job_s` the job itself,
+    `notice_s` from the job's end until the client had the outcome on disk.
     """
 
     case: Case
     makespan_s: float
-    floor_s: float
+    ideal_s: float
     peak_in_flight: int
     imported: int
     requests_per_vm: float
@@ -61,37 +62,38 @@ class Measurement:
     notice_s: float
     client_cpu_s: float
     twin_cpu_s: float
+    peak_mib: float
+
+    @property
+    def cpu_ms(self) -> float:
+        """Client CPU for each VM."""
+        return 1000 * self.client_cpu_s / max(self.imported, 1)
 
 
-def main(repeat: int = 1) -> None:
-    with _home() as home, TwinProcess(ORDER) as twin:
+def main(repeat: int = 1, sizes: Sequence[int] = (1000,)) -> None:
+    for vms in sizes:
+        _of_size(vms, repeat)
+
+
+def _of_size(vms: int, repeat: int) -> None:
+    order = TwinOrder(vms, shape="clean", import_s=0.5 * JOB_S, jitter_s=JOB_S)
+    with _home() as home:
         planned = home / "planned"
         planned.mkdir()
-        ready = in_fresh_process(import_runs.plan, twin.environment, planned)
-        calls = planned / "calls.json"
-        defaults = in_fresh_process(import_runs.flow_defaults)
-        poll_s, batch = defaults["poll_every_s"], int(defaults["batch_size"])
-        cases = [
-            Case("engine", 1, poll_s),
-            *(Case("engine", size, SLOW_POLL_S) for size in (1, 5)),
-            Case("flow", batch, poll_s),
-            Case("flow", 5, SLOW_POLL_S),
-        ]
-        print(f"\nimports: {ready} of {VMS} VMs planned; the flow's defaults: poll {poll_s:g} s, batches of {batch}")
-        engine_cases = [case for case in cases if case.through == "engine"]
-        found = [_median_of(case, calls, home, repeat) for case in engine_cases]
+        with TwinProcess(order) as twin:
+            ready = in_fresh_process(import_runs.plan, twin.environment, planned)
+        print(f"\nimports: {ready} of {vms} VMs planned, jobs of {JOB_S:g} s +- 50 %, batches of at most {BATCH_SIZE}")
+        cases = [Case("engine", 25), Case("engine", 100), Case("loop", 1)]
+        found = [_median_of(case, order, planned, home, repeat) for case in cases]
         with prefect_server(home / "prefect"):
-            found += [_median_of(case, calls, home, repeat) for case in cases if case.through == "flow"]
+            found.append(_median_of(Case("flow", 25), order, planned, home, repeat))
     show(
-        f"imports: {VMS} VMs, jobs of {JOB_S:g} s, {IN_FLIGHT} in flight, ideal {IDEAL_S:g} s; "
-        f"floor = the best that whole batches allow; submit, job, notice = seconds per VM, medians",
+        "imports: ideal = sum of the jobs / in flight; submit, job, notice = seconds per VM, medians",
         (
-            "through",
-            "batch",
-            "poll s",
+            "case",
             "makespan s",
+            "ideal s",
             "ratio",
-            "floor s",
             "peak",
             "imported",
             "requests/VM",
@@ -100,16 +102,30 @@ def main(repeat: int = 1) -> None:
             "submit",
             "job",
             "notice",
-            "client CPU s",
+            "CPU ms/VM",
+            "peak MiB",
             "twin CPU s",
         ),
         [_row(one) for one in found],
     )
     print()
+    loop = next(one for one in found if one.case.through == "loop")
     for one in found:
-        case = one.case
-        name = f"{case.through}, batches of {case.batch_size}, poll {case.poll_every_s:g} s: makespan / ideal"
-        ratio(name, one.makespan_s, IDEAL_S, " s")
+        name = one.case.name
+        ratio(f"{name}: makespan / ideal", one.makespan_s, one.ideal_s, " s", _target(TARGET_RATIO, "x"))
+        if one is not loop:
+            ratio(f"{name}: requests per VM", one.requests_per_vm, TARGET_REQUESTS, "", "of the target")
+            ratio(f"{name}: CPU per VM", one.cpu_ms, TARGET_CPU_MS, " ms", "of the target")
+            ratio(
+                f"{name}: seconds per VM, loop / {one.case.through}",
+                loop.makespan_s / loop.imported,
+                one.makespan_s / one.imported,
+                " s",
+            )
+
+
+def _target(value: float, unit: str) -> str:
+    return f"target {value:g}{unit}"
 
 
 @contextmanager
@@ -127,19 +143,22 @@ def _home() -> Iterator[Path]:
                 os.environ["PREFECT_HOME"] = before
 
 
-def _median_of(case: Case, calls: Path, home: Path, times: int) -> Measurement:
+def _median_of(case: Case, order: TwinOrder, planned: Path, home: Path, times: int) -> Measurement:
     """The run with the median makespan of several."""
-    runs = sorted((_measure(case, calls, home) for _ in range(times)), key=lambda one: one.makespan_s)
+    runs = sorted((_measure(case, order, planned, home) for _ in range(times)), key=lambda one: one.makespan_s)
     return runs[(len(runs) - 1) // 2]
 
 
-def _measure(case: Case, calls: Path, home: Path) -> Measurement:
-    folder = Path(tempfile.mkdtemp(dir=home))
-    shutil.copy(calls, folder)
-    work = import_runs.through_engine if case.through == "engine" else import_runs.through_flow
-    with TwinProcess(ORDER) as twin:
+def _measure(case: Case, order: TwinOrder, planned: Path, home: Path) -> Measurement:
+    folder = Path(tempfile.mkdtemp(dir=home)) / "run"
+    shutil.copytree(planned, folder)
+    with TwinProcess(order) as twin:
         before = twin.report()
-        run = in_fresh_process(work, twin.environment, folder, IN_FLIGHT, case.batch_size, case.poll_every_s)
+        if case.through == "loop":
+            run = in_fresh_process(import_runs.by_hand, twin.environment, folder, BY_HAND)
+        else:
+            work = import_runs.through_engine if case.through == "engine" else import_runs.through_flow
+            run = in_fresh_process(work, twin.environment, folder, case.in_flight, BATCH_SIZE)
         return _measurement(case, run, before, twin.report())
 
 
@@ -150,37 +169,27 @@ def _measurement(case: Case, run: ImportRun, before: TwinReport, after: TwinRepo
     return Measurement(
         case=case,
         makespan_s=run.cost.wall_s,
-        floor_s=_floor_s(case.batch_size),
+        ideal_s=sum(completed - created for created, completed in after.jobs.values()) / case.in_flight,
         peak_in_flight=after.peak_in_flight,
         imported=run.statuses["imported"],
-        requests_per_vm=calls / VMS,
+        requests_per_vm=calls / max(run.statuses["imported"], 1),
         start_s=max(min((steps.intent for steps in run.steps.values()), default=ended) - run.started, 0.0),
         end_s=ended - max((steps.outcome for steps in run.steps.values()), default=ended),
         submit_s=median(created - steps.intent for steps, (created, _) in both),
-        job_s=median(completed - created for _, (created, completed) in both),
+        job_s=median(completed - created for created, completed in after.jobs.values()),
         notice_s=median(steps.outcome - completed for steps, (_, completed) in both),
         client_cpu_s=run.cost.cpu_s,
         twin_cpu_s=after.cpu_s - before.cpu_s,
+        peak_mib=run.cost.peak_mib,
     )
-
-
-def _floor_s(batch_size: int) -> float:
-    """The makespan when nothing but the jobs takes time: batches in order, each to the slot that is free first."""
-    slots = [0.0] * IN_FLIGHT
-    for start in range(0, VMS, batch_size):
-        free_at = heapq.heappop(slots)
-        heapq.heappush(slots, free_at + min(batch_size, VMS - start) * JOB_S)
-    return max(slots)
 
 
 def _row(one: Measurement) -> Sequence[str]:
     return (
-        one.case.through,
-        str(one.case.batch_size),
-        f"{one.case.poll_every_s:g}",
+        one.case.name,
         f"{one.makespan_s:.2f}",
-        f"{one.makespan_s / IDEAL_S:.2f}x",
-        f"{one.floor_s:.2f}",
+        f"{one.ideal_s:.2f}",
+        f"{one.makespan_s / one.ideal_s:.3f}x",
         str(one.peak_in_flight),
         str(one.imported),
         f"{one.requests_per_vm:.2f}",
@@ -189,6 +198,7 @@ def _row(one: Measurement) -> Sequence[str]:
         f"{one.submit_s:.3f}",
         f"{one.job_s:.3f}",
         f"{one.notice_s:.3f}",
-        f"{one.client_cpu_s:.2f}",
+        f"{one.cpu_ms:.1f}",
+        f"{one.peak_mib:.0f}",
         f"{one.twin_cpu_s:.2f}",
     )

@@ -95,7 +95,7 @@ def test_a_world_saved_in_mid_flight_is_served_as_after_a_restart(tmp_path: Path
     with running(load_world(tmp_path / "flight.json")) as site:
         lost = site.client.query_job(job_id)
         assert lost == Job(
-            jobid=job_id, cmd=lost.cmd if lost else "", jobstatus=2, jobresultcode=530,
+            jobid=job_id, cmd=lost.cmd if lost else "", account="admin", jobstatus=2, jobresultcode=530,
             created=lost.created if lost else "", completed=lost.completed if lost else "",
         )  # fmt: skip
         assert site.client.list_async_jobs() == []
