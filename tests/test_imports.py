@@ -19,7 +19,8 @@ for name in sys.argv[1:]:
         importlib.import_module(module.name)
 print(*[name for name in sys.modules if name.partition(".")[0] in ("ingest", "flows", "tasks", "prefect")])
 """
-ALLOWED = ("ingest.twin", "ingest.model", "ingest.errors")
+# Reading files is no judgement: that code may be shared.
+ALLOWED = ("ingest.twin", "ingest.model", "ingest.errors", "ingest.yamltext", "ingest.yamlmodels")
 SUBJECTS = ("ingest.plan", "ingest.engine", "ingest.report", "ingest.cloudstack", "ingest.vsphere", "ingest.stages")
 
 

@@ -176,7 +176,8 @@ def test_nothing_is_missing_and_nothing_dangles(copied: Copied) -> None:
 def test_both_vcenters_and_both_cloudstacks_show_the_same(copied: Copied) -> None:
     before, after = copied.before.snapshot, copied.after.snapshot
     assert after.inventory == before.inventory
-    assert after.catalogue == before.catalogue
+    past = {"import_events": ()}  # of the hours before: not recorded
+    assert after.catalogue.model_copy(update=past) == before.catalogue.model_copy(update=past)
     assert len(after.catalogue.unmanaged) > 10
 
 

@@ -44,6 +44,8 @@ URL_VARIABLE, TOKEN_VARIABLE = "TWIN_CONTROL_URL", "TWIN_CONTROL_TOKEN"
 _HOST = "127.0.0.1"
 _LARGEST_BODY_BYTES = 1 << 20
 
+_CLOCK_CURE = 'send {"jump": seconds} or {"speed": factor}'
+
 
 class ClockOrder(BaseModel):
     """What is to become of the clock."""
@@ -124,8 +126,8 @@ class TwinControl:
         try:
             data = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise RulesError(f"not JSON: {error}", place="body", cure='send {"jump": seconds}') from None
-        order = checked(ClockOrder, Document("body", data, {}))
+            raise RulesError(f"not JSON: {error}", place="body", cure=_CLOCK_CURE) from None
+        order = checked(ClockOrder, Document("body", data, {}, _CLOCK_CURE))
         world = self._twin.world
         world.clock.jump(order.jump)
         if order.speed is not None:

@@ -97,7 +97,7 @@ def test_malformed_rules_are_told_before_anything_is_read(ingest: Ingest, site: 
     rules.write_text("rules:\n  - set: {acount: x}\n", encoding="utf-8")
     ingest("plan", "--rules", str(rules)).refused(2, f"{rules}:2", "rules[0].set.acount: unknown key")
     rules.write_text("rules: [\n", encoding="utf-8")
-    ingest("plan", "--rules", str(rules)).refused(2, "is not YAML")
+    ingest("plan", "--rules", str(rules)).refused(2, "not YAML: expected the node content")
     ingest("plan", "--rules", "nowhere.yaml").refused(2, "nowhere.yaml: cannot be read")
     assert _left_behind(tmp_path) == ["rules.yaml"]
 

@@ -174,7 +174,7 @@ def test_configurations_are_matched_by_their_whole_name(serve: Serve, connect: C
 def test_configurations_of_a_zone_and_network_offerings_of_every_state(serve: Serve, connect: Connect) -> None:
     server = serve(lambda asked: payload(asked.command, {}))
     client = connect(server)
-    client.list_configurations(["wait"], "z-1")
+    client.list_configurations(["wait"], zone_id="z-1")
     client.list_network_offerings(None)
     assert [sent(asked) for asked in server.asked] == [{"name": "wait", "zoneid": "z-1"}, {}]
 

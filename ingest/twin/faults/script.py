@@ -55,10 +55,7 @@ def script_of(body: bytes) -> Script:
         raise RulesError(f"not JSON: {error}", place="body", cure=_CURE) from None
     if not isinstance(data, dict):
         raise RulesError("expected an object", place="body", cure=_CURE)
-    try:
-        return checked(Script, Document("body", data if "faults" in data else {"faults": [data]}, {}))
-    except RulesError as error:
-        raise _with_our_cure(error) from None
+    return checked(Script, Document("body", data if "faults" in data else {"faults": [data]}, {}, _CURE))
 
 
 def _with_our_cure(error: RulesError) -> RulesError:
