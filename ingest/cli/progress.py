@@ -11,7 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from ingest.engine.events import Event, RowDone, RowStarted, StageDone, StageStarted, StageStep, listening
+from ingest.engine.events import Event, JobOver, RowDone, RowStarted, StageDone, StageStarted, StageStep, listening
+from ingest.engine.schedule.eta import NO_IDEA, eta
+
+_ESTIMATE_EVERY_S = 1.0
 
 
 @contextmanager
@@ -27,23 +30,40 @@ def shown(console: Console) -> Iterator[None]:
 
 
 class _Counting:
-    """What both shows keep: outcomes, rows in flight, rate."""
+    """What both shows keep: outcomes, rows in flight, rate, and when it will be over."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.in_flight = 0
         self.total = 0
         self.began = time.monotonic()
+        self._started: dict[int, float] = {}
+        self._durations: list[float] = []
+        self._slots = 1
+        self._left = NO_IDEA
+        self._left_at = 0.0
 
     def see(self, event: Event) -> None:
+        now = time.monotonic()
         if isinstance(event, StageStarted):
-            self.total, self.began = event.total, time.monotonic()
+            self.total, self.began = event.total, now
         elif isinstance(event, RowStarted):
-            self.in_flight += 1
+            self._started[event.row] = now
+            self._slots = max(self._slots, len(self._started))
+        elif isinstance(event, JobOver):
+            self._over(event.row, now)
         elif isinstance(event, RowDone):
-            # A row that was not begun tells only of its end.
-            self.in_flight = max(0, self.in_flight - 1)
+            self._over(event.outcome.row, now)
             self.outcomes[event.outcome.status] += 1
+
+    def _over(self, row: int, now: float) -> None:
+        # A row that was not begun tells only of its end.
+        began = self._started.pop(row, None)
+        if began is not None:
+            self._durations.append(now - began)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._started)
 
     @property
     def done(self) -> int:
@@ -52,6 +72,22 @@ class _Counting:
     @property
     def per_minute(self) -> float:
         return 60 * self.done / max(time.monotonic() - self.began, 0.001)
+
+    @property
+    def left(self) -> str:
+        """When the last row will be over, in words; worked out once a second at most."""
+        now = time.monotonic()
+        if now - self._left_at >= _ESTIMATE_EVERY_S:
+            running = [now - began for began in self._started.values()]
+            waiting = max(self.total - self.done - len(running), 0)
+            estimate = eta(self._durations, running_s=running, waiting=waiting, in_flight=self._slots)
+            self._left, self._left_at = estimate.text if estimate else NO_IDEA, now
+        return self._left
+
+    @property
+    def note(self) -> str:
+        """Rate, rows in flight, time left."""
+        return f"{self.per_minute:.0f}/min, {self.in_flight} in flight, left: {self.left}"
 
 
 class _Lines:
@@ -71,14 +107,13 @@ class _Lines:
             one, seen = event.outcome, self._seen
             error = f": {one.error}" if one.error else ""
             self._console.print(
-                f"[{seen.done}/{seen.total}] {one.vm}: {one.status} in {one.duration_s:.1f} s "
-                f"({seen.per_minute:.0f}/min, {seen.in_flight} in flight){error}",
+                f"[{seen.done}/{seen.total}] {one.vm}: {one.status} in {one.duration_s:.1f} s ({seen.note}){error}",
                 markup=False,
             )
 
 
 class _Bar:
-    """One bar per stage; the import's shows rate and imports in flight, failures stay on the screen."""
+    """One bar per stage; the import's shows rate, imports in flight and time left; failures stay on the screen."""
 
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
@@ -102,8 +137,7 @@ class _Bar:
             total = self.progress.tasks[self._task].total or 1
             self.progress.update(self._task, total=total, completed=total, note=escape(event.summary))
         elif isinstance(event, (RowStarted, RowDone)) and self._task is not None:
-            note = f"{self._seen.per_minute:.0f}/min, {self._seen.in_flight} in flight"
-            self.progress.update(self._task, completed=self._seen.done, note=note)
+            self.progress.update(self._task, completed=self._seen.done, note=self._seen.note)
             if isinstance(event, RowDone) and event.outcome.error:
                 one = event.outcome
                 self.progress.console.print(f"[red]{escape(one.vm)}[/]: {one.status}: {escape(one.error)}")

@@ -44,6 +44,14 @@ class RowStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class JobOver:
+    """The job of a row has ended, or is not waited for any longer: its slot is free. What became of it comes next."""
+
+    row: int
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
 class RowDone:
     """A row is over."""
 
@@ -52,7 +60,7 @@ class RowDone:
 
 log = logging.getLogger("ingest.engine")
 
-Event = StageStarted | StageStep | StageDone | RowStarted | RowDone
+Event = StageStarted | StageStep | StageDone | RowStarted | JobOver | RowDone
 Listener = Callable[[Event], None]
 
 _listeners: list[Listener] = []

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.cloudstack.jobs import FAILED, job_failure
-from ingest.engine.events import RowDone, RowStarted, tell
+from ingest.engine.events import JobOver, RowDone, RowStarted, tell
 from ingest.engine.journal import RunJournal
 from ingest.engine.rows import Concluded, Pace, Ready, RowImporter
 from ingest.engine.schedule.budget import FailureBudget
@@ -155,6 +155,7 @@ class Batch:
             over = self._rows.follow(ready)
         finally:
             ready.held.close()
+            tell(JobOver(ready.one.row, ready.one.vm))
         if isinstance(over, Job) and over.jobstatus == FAILED:
             error = job_failure(over)
             self._budget.count(cause_of(error.code, error.text), self._traits[ready.one.row])

@@ -344,6 +344,7 @@ class RowImporter:
 
     def send(self, ready: Ready) -> Concluded | None:
         """Send the call; None when a job runs now. Raises Transient when it certainly was not taken."""
+        ready.began = time.monotonic()  # what came before waited for the row before it
         if ready.running:
             self._ledger.note(ready.key, "submitted", job_id=ready.job_id)
             return None

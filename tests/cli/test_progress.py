@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from ingest.cli.progress import shown
-from ingest.engine.events import RowDone, RowStarted, StageDone, StageStarted, StageStep, tell
+from ingest.engine.events import JobOver, RowDone, RowStarted, StageDone, StageStarted, StageStep, tell
 from ingest.model.outcome import Outcome
 
 
@@ -18,6 +18,7 @@ def _story() -> None:
     tell(StageStarted("import_batch", 2))
     tell(RowStarted(2, "web01"))
     tell(RowStarted(3, "[red]db[/]"))
+    tell(JobOver(2, "web01"))
     tell(RowDone(Outcome(2, "web01", "imported", duration_s=1.25)))
     tell(RowDone(Outcome(3, "[red]db[/]", "failed", error="no [such] network")))
     tell(StageDone("import_batch", "2 rows"))
@@ -33,7 +34,7 @@ def test_plain_lines() -> None:
     assert lines[2].startswith("[1/2] web01: imported in 1.2 s (")
     assert "1 in flight" in lines[2]
     assert lines[3].startswith("[2/2] [red]db[/]: failed in 0.0 s (")
-    assert lines[3].endswith("0 in flight): no [such] network")
+    assert lines[3].endswith("0 in flight, left: no idea yet): no [such] network")
     assert lines[4] == "import_batch: 2 rows"
     assert "\x1b" not in out.getvalue()
 
