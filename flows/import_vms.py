@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
@@ -22,7 +23,7 @@ from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.import_batch import ImportOptions, ImportRun
-from ingest.stages.run_folder import existing_run_folder
+from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.import_batch import import_batch
 from tasks.report_results import report_results
@@ -127,10 +128,10 @@ def import_vms(
         grace_s: Seconds running jobs are waited for after the run was told to stop.
         tag: Give imported VMs the tag ingest-run with the name of the run's folder.
     """
-    if resume:
-        if plan or rules:
-            raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan and rules")
-        there = existing_run_folder(Path(resume))
+    if resume and (plan or rules):
+        raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan and rules")
+    there = existing_run_folder(Path(resume)) if resume else _begun_before(runs_folder)
+    if there:
         folder, checked = there.path, read_validated(there)
     else:
         planned = plan_vms(
@@ -152,6 +153,7 @@ def import_vms(
     if dry_run:
         result = ImportResult(folder, checked, dry_run=True)
         return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
+    existing_run_folder(folder).write(FLOW_RUN, f"{flow_run.id}\n".encode())
     options = ImportOptions(
         max_concurrent_imports=max_concurrent_imports,
         batch_size=batch_size,
@@ -187,6 +189,17 @@ def import_vms(
     if stopped:
         return Cancelled(message=f"stopped: {message}", data=result)
     return Completed(message=message, data=result)
+
+
+def _begun_before(runs_folder: str | None) -> RunFolder | None:
+    """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, or a crashed worker."""
+    if (flow_run.run_count or 0) < 2:
+        return None
+    parent = Path(runs_folder) if runs_folder else site_settings().run.folder
+    for path in parent.glob(f"*/{FLOW_RUN}"):
+        if path.read_text(encoding="utf-8").strip() == str(flow_run.id):
+            return existing_run_folder(path.parent)
+    return None
 
 
 def run_import(**parameters: Any) -> ImportResult:

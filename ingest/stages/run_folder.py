@@ -31,6 +31,7 @@ REPORT = "report.html"
 EVIDENCE = "evidence.zip"
 UNDO = "undo.csv"
 SETTLED = "settled.csv"
+FLOW_RUN = "flow_run.txt"
 
 
 @dataclass(frozen=True, slots=True)

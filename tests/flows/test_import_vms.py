@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from flows.import_vms import run_import
+from flows.import_vms import import_vms, run_import
 from flows.plan_vms import plan_vms
 from ingest.cli.local_server import PrefectServer
 from ingest.errors import FindingsBlock, RemoteError, Unauthorised
@@ -131,6 +132,32 @@ def test_server_in_maintenance_stops_the_line_and_loses_nothing(server: PrefectS
     with pytest.raises(RemoteError, match="Maintenance or Shutdown"):
         flow_module.run_import(dry_run=False, plan=str(planned.folder / "plan.csv"), max_concurrent_imports=2)
     assert twin.world.cloud.journal.imports == []
+
+
+def test_a_retry_goes_on_with_the_folder_of_the_first_attempt(server: PrefectServer, twin: Twin) -> None:
+    """As the button Retry does it: the same flow run once more."""
+    twin.world.cloud.in_maintenance = True
+    runs = Path(os.environ["INGEST_RUN_FOLDER"])
+    over = threading.Event()
+
+    def mend() -> None:
+        while not over.wait(0.1):
+            if list(runs.glob("*/results.csv")):
+                twin.world.cloud.in_maintenance = False
+                return
+
+    threading.Thread(target=mend, daemon=True).start()
+    planned = str(plan_vms().folder / "plan.csv")
+    try:
+        state = import_vms.with_options(retries=1, retry_delay_seconds=2)(
+            dry_run=False, plan=planned, max_concurrent_imports=4, return_state=True
+        )
+    finally:
+        over.set()
+    assert state.is_completed(), state.message
+    assert state.result().counts == {"imported": 24}
+    assert len(list(runs.glob("*/journal.jsonl"))) == 1
+    assert len(twin.world.cloud.journal.imports) == 24
 
 
 def test_artifacts_show_findings_and_outcomes(server: PrefectServer, twin: Twin) -> None:
