@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection as DatabaseConnection
 from sqlalchemy import Engine, event
 
+from ingest.engine import power
 from ingest.engine.importing import BatchResult
 from ingest.engine.journal import outcomes_in
 from ingest.engine.ledger import Entry, open_ledger
@@ -31,6 +32,7 @@ from ingest.engine.ledger.database import _WRITES
 from ingest.engine.rows import Pace
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.outcome import Outcome
+from ingest.plan.sheet import read_sheet, sheet_bytes
 from ingest.settings import RunSettings
 from ingest.stages.discover_networks import discover_networks
 from ingest.stages.enrich_csv import enrich_csv
@@ -72,6 +74,13 @@ class KillAt:
         event.listen(Engine, "commit", committing)
 
 
+class _QuickPowerPace(power.PowerPace):
+    """Looks at VMs more often: the twin's guests come to rest in no time."""
+
+    def __init__(self) -> None:
+        super().__init__(every_s=0.05)
+
+
 @dataclass(frozen=True)
 class Orders:
     """What a process is to import, and how."""
@@ -88,6 +97,7 @@ def _import(orders: Orders, line: Connection) -> None:
     """The whole life of a process: each stage is told, and awaits its answer, before the next."""
     if orders.kill:
         orders.kill.arm()
+    power.PowerPace = _QuickPowerPace  # type: ignore[assignment, misc]
     options = ImportOptions(
         max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=2.0, grace_s=1.0)
     )
@@ -229,30 +239,39 @@ class Planned:
     import_seconds: float
     batch_size: int
     folder: RunFolder
+    switched_on: bool
 
     @contextmanager
     def scene(self, path: Path, ledger: str = "") -> Iterator[Scene]:
         """A fresh world, a copy of the plan, and a ledger with nothing in it."""
-        with _twin(self.vms, self.import_seconds) as twin:
+        with _twin(self.vms, self.import_seconds, self.switched_on) as twin:
             settings = RunSettings(state=path / "state", ledger=SecretStr(ledger) if ledger else None)
             yield Scene(twin, _copied(self.folder, path / "run"), settings, self.batch_size)
 
 
-def plan(folder: Path, *, vms: int, import_seconds: float, batch_size: int) -> Planned:
-    """Plan a world; every one of its VMs may be imported."""
+def plan(folder: Path, *, vms: int, import_seconds: float, batch_size: int, switched_on: bool = False) -> Planned:
+    """Plan a world; every one of its VMs may be imported. With `switched_on` all run, and are switched off for it."""
     made = RunFolder(folder)
-    with _twin(vms, import_seconds) as twin:
+    with _twin(vms, import_seconds, switched_on) as twin:
         discover_networks(vcenter_of(twin), made)
         list_unmanaged(cloudstack_of(twin), made)
     enrich_csv(made)
+    if switched_on:
+        sheet = read_sheet(made.file(PLAN))
+        for row in sheet.rows:
+            row["power"] = "off"
+        made.write(PLAN, sheet_bytes(sheet))
     assert len(validate(made).ready) == vms
-    return Planned(vms, import_seconds, batch_size, made)
+    return Planned(vms, import_seconds, batch_size, made, switched_on)
 
 
 @contextmanager
-def _twin(vms: int, import_seconds: float) -> Iterator[Twin]:
+def _twin(vms: int, import_seconds: float, switched_on: bool) -> Iterator[Twin]:
     world = generate(vms, seed=5)
     world.cloud.import_seconds = import_seconds
+    if switched_on:
+        for vm in world.vms.values():
+            world.switch(vm, "poweredOn")
     with Twin(world) as twin:
         yield twin
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from ingest.model.outcome import Outcome
+from ingest.twin.faults.script import Script
 from tests.engine.killing import KillAt, Planned, Scene, plan
 
 KILLS = int(os.environ.get("INGEST_KILLS", "10"))
 SEED = int(os.environ.get("INGEST_KILLS_SEED", "1"))
 LATEST_KILL_S = 0.8
+LATE_S = 1.5
 EARLY_KILLS = 0.2
 """The share of kills that may come before the run is open."""
 
@@ -35,6 +38,11 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Planned:
 
 
 @pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    return plan(tmp_path_factory.mktemp("running"), vms=1, import_seconds=0.02, batch_size=1, switched_on=True)
+
+
+@pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Planned:
     return plan(tmp_path_factory.mktemp("many"), vms=60, import_seconds=0.05, batch_size=4)
 
@@ -45,14 +53,44 @@ def test_killed_at_every_write_to_the_ledger(few: Planned, tmp_path: Path, durab
         with few.scene(tmp_path / str(write)) as scene:
             outcomes = scene.run(KillAt(write, durable))
             ended_by_itself = outcomes is not None
-            if not ended_by_itself:
-                outcomes = scene.run()
-            scene.assert_run_ended_well(outcomes)
+            scene.assert_run_ended_well(outcomes or scene.run())
             scene.assert_each_once()
         if ended_by_itself:
             break
     # Tables, sign of life, run; four steps of each VM; the end of the run, and good-bye.
     assert write - 1 == 3 + 4 * few.vms + 2
+
+
+@pytest.mark.parametrize("durable", [False, True], ids=["before-commit", "after-commit"])
+def test_killed_at_every_write_while_a_vm_is_switched_off(running: Planned, tmp_path: Path, durable: bool) -> None:
+    """What its power was is known to the end, however often the run had to begin again."""
+    for write in itertools.count(1):
+        with running.scene(tmp_path / str(write)) as scene:
+            outcomes = scene.run(KillAt(write, durable))
+            ended_by_itself = outcomes is not None
+            scene.assert_run_ended_well(outcomes or scene.run())
+            scene.assert_each_once()
+            assert [entry.detail["power_before"] for entry in scene.entries()] == ["poweredOn"]
+        if ended_by_itself:
+            break
+    assert write - 1 == 3 + 5 + 2
+
+
+def test_a_call_that_arrives_after_its_run_was_killed(few: Planned, tmp_path: Path) -> None:
+    """The next run is told of no such job, sends the call again under the same id, and then both calls arrive."""
+    with few.scene(tmp_path) as scene:
+        late = {"kind": "delay", "command": "importUnmanagedInstance", "seconds": LATE_S, "times": few.vms}
+        scene.twin.faults.set(Script.model_validate({"faults": [late]}))
+        child = scene.child()
+        child.go()
+        while len([one for one in scene.entries() if one.state == "intended"]) < few.vms:
+            time.sleep(0.01)
+        assert child.kill(0.2) is None
+        assert scene.imported() == 0
+        scene.assert_run_ended_well(scene.run())
+        time.sleep(LATE_S)
+        assert scene.twin.world.cloud.journal.requests["importUnmanagedInstance"] == 2 * few.vms
+        scene.assert_each_once()
 
 
 @pytest.mark.timeout(120 + 10 * KILLS)
