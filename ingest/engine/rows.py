@@ -275,6 +275,11 @@ class RowImporter:
             return Ready(one, key, expected, claim.job_id, began, running=True, power_before=power_before)
         if settled.state == "absent":
             return claim.job_id
+        if settled.state == "failed" and claim.detail.get("power_before"):
+            # Still at rest for this import. A claim begun anew would forget what its power was.
+            job_id = self._new_job_id()
+            self._ledger.note(key, "intended", job_id=job_id, error=f"job {claim.job_id} failed: {settled.error}")
+            return job_id
         if settled.state == "failed":
             self._ledger.note(key, "failed", job_id=claim.job_id, error=settled.error)
             again = self._claim(key)

@@ -355,3 +355,17 @@ def test_a_vm_that_came_to_rest_for_an_earlier_run_gets_its_power_back(
     (outcome,) = trial.run_rows([RESTED]).outcomes
     assert outcome.status == "failed"
     assert switch.calls == ["back to poweredOn"]
+
+
+def test_what_the_power_was_outlives_the_failed_job_of_an_earlier_run(
+    trial: Trial, switch: Switch, tmp_path: Path
+) -> None:
+    """The run may die again before it sends anything."""
+    left_behind(tmp_path, RESTED, "submitted", power_before="poweredOn")
+    trial.fake.shown["a"] = [unmanaged("a", powerstate="PowerOff")]
+    trial.fake.asking["old-job"] = [failed()]
+    ready = prepared(trial, RESTED)
+    entry = trial.entry("a")
+    assert entry.detail["power_before"] == ready.power_before == "poweredOn"
+    assert (entry.state, entry.job_id) == ("intended", ready.job_id)
+    assert ready.job_id != "old-job"
