@@ -19,7 +19,7 @@ from tests.engine.killing import KillAt, Planned, Scene, plan
 KILLS = int(os.environ.get("INGEST_KILLS", "10"))
 SEED = int(os.environ.get("INGEST_KILLS_SEED", "1"))
 LATEST_KILL_S = 0.8
-LATE_S = 1.5
+LATE_S = 3.0
 EARLY_KILLS = 0.2
 """The share of kills that may come before the run is open."""
 
