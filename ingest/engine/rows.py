@@ -238,10 +238,12 @@ class RowImporter:
         if one.power == "leave" or self._power is None or listed[0].powerstate == "PowerOff":
             return Ready(one, key, before(listed[0], one.request), job_id, began, power_before=power_before)
         try:
-            power_before = self._power.off(one, self._stop, partial(self._note_power, key, job_id)) or power_before
+            found = self._power.off(one, self._stop, partial(self._note_power, key, job_id))
         except IngestError as error:
             self._ledger.note(key, "failed", error=f"could not be brought to rest: {error.message}")
             return _concluded(one, "held", error=f"could not be brought to rest: {error.message}")
+        # What an earlier run found counts: by now the VM may be at rest because that run asked for it.
+        power_before = power_before or found
         ready = Ready(one, key, before(listed[0], one.request), job_id, began, power_before=power_before)
         try:
             listed = self._client.list_unmanaged_instances(one.request.cluster_id, one.request.name)
@@ -273,6 +275,11 @@ class RowImporter:
             return Ready(one, key, expected, claim.job_id, began, running=True, power_before=power_before)
         if settled.state == "absent":
             return claim.job_id
+        if settled.state == "failed" and claim.detail.get("power_before"):
+            # Still at rest for this import. A claim begun anew would forget what its power was.
+            job_id = self._new_job_id()
+            self._ledger.note(key, "intended", job_id=job_id, error=f"job {claim.job_id} failed: {settled.error}")
+            return job_id
         if settled.state == "failed":
             self._ledger.note(key, "failed", job_id=claim.job_id, error=settled.error)
             again = self._claim(key)

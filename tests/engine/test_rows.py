@@ -338,3 +338,34 @@ def test_a_vm_an_earlier_run_brought_to_rest_is_imported_by_the_next(trial: Tria
     trial.fake.shown["a"] = [unmanaged("a", powerstate="PowerOff")]
     (outcome,) = trial.run_rows([RESTED]).outcomes
     assert outcome.status == "imported"
+
+
+def test_a_vm_that_came_to_rest_for_an_earlier_run_gets_its_power_back(
+    trial: Trial, switch: Switch, tmp_path: Path
+) -> None:
+    """CloudStack still shows it as running when the row is prepared; vCenter has nothing left to do."""
+    left_behind(tmp_path, RESTED, "intended", power_before="poweredOn")
+
+    def off(one: PlannedImport, stop: threading.Event, note: Callable[[str], None]) -> str:
+        trial.fake.shown[one.vm] = [unmanaged(one.vm, powerstate="PowerOff")]
+        return "poweredOff"
+
+    switch.off = off  # type: ignore[method-assign]
+    trial.fake.sending["a"] = [Refused("no")]
+    (outcome,) = trial.run_rows([RESTED]).outcomes
+    assert outcome.status == "failed"
+    assert switch.calls == ["back to poweredOn"]
+
+
+def test_what_the_power_was_outlives_the_failed_job_of_an_earlier_run(
+    trial: Trial, switch: Switch, tmp_path: Path
+) -> None:
+    """The run may die again before it sends anything."""
+    left_behind(tmp_path, RESTED, "submitted", power_before="poweredOn")
+    trial.fake.shown["a"] = [unmanaged("a", powerstate="PowerOff")]
+    trial.fake.asking["old-job"] = [failed()]
+    ready = prepared(trial, RESTED)
+    entry = trial.entry("a")
+    assert entry.detail["power_before"] == ready.power_before == "poweredOn"
+    assert (entry.state, entry.job_id) == ("intended", ready.job_id)
+    assert ready.job_id != "old-job"

@@ -1,0 +1,283 @@
+"""Import runs as processes that can be killed, on a twin that goes on: planned once, run on fresh copies of its world.
+
+The processes come from a fork server that has the program loaded, so one starts in a few hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from sqlalchemy import Connection as DatabaseConnection
+from sqlalchemy import Engine, event
+
+from ingest.engine import power
+from ingest.engine.importing import BatchResult
+from ingest.engine.journal import outcomes_in
+from ingest.engine.ledger import Entry, open_ledger
+from ingest.engine.ledger.database import _WRITES
+from ingest.engine.rows import Pace
+from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
+from ingest.model.outcome import Outcome
+from ingest.plan.sheet import read_sheet, sheet_bytes
+from ingest.settings import RunSettings
+from ingest.stages.discover_networks import discover_networks
+from ingest.stages.enrich_csv import enrich_csv
+from ingest.stages.import_batch import ImportOptions, ImportRun
+from ingest.stages.list_unmanaged import list_unmanaged
+from ingest.stages.run_folder import CALLS_JSON, JOURNAL, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.validate import read_calls, validate
+from ingest.twin import truth
+from ingest.twin.generator import generate
+from ingest.twin.serving import Twin
+from tests.plan.twin_site import cloudstack_of, vcenter_of
+
+Stage = Literal["started", "opened"]
+
+IN_FLIGHT = 5
+ENDS_WITHIN_S = 60.0
+
+_FORK_SERVER = multiprocessing.get_context("forkserver")
+_FORK_SERVER.set_forkserver_preload(["pytest", "tests.engine.killing"])
+
+
+@dataclass(frozen=True)
+class KillAt:
+    """A process that kills itself at its n-th write to the ledger, just before or just after it is durable."""
+
+    write: int
+    durable: bool
+
+    def arm(self) -> None:
+        """Every write transaction counts, the one that makes the tables too."""
+        numbers = itertools.count(1)
+
+        def committing(connection: DatabaseConnection) -> None:
+            if connection.get_execution_options().get(_WRITES) and next(numbers) == self.write:
+                if self.durable:
+                    connection.connection.commit()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(Engine, "commit", committing)
+
+
+class _QuickPowerPace(power.PowerPace):
+    """Looks at VMs more often: the twin's guests come to rest in no time."""
+
+    def __init__(self) -> None:
+        super().__init__(every_s=0.05)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a process is to import, and how."""
+
+    cloudstack: CloudStackEndpoint
+    vcenter: VCenterEndpoint
+    settings: RunSettings
+    folder: Path
+    batch_size: int
+    kill: KillAt | None
+
+
+def _import(orders: Orders, line: Connection) -> None:
+    """The whole life of a process: each stage is told, and awaits its answer, before the next."""
+    if orders.kill:
+        orders.kill.arm()
+    power.PowerPace = _QuickPowerPace  # type: ignore[assignment, misc]
+    options = ImportOptions(
+        max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=2.0, grace_s=1.0)
+    )
+    results: list[BatchResult] = []
+    line.send("started")
+    line.recv()
+    stop = threading.Event()
+    with (
+        ImportRun(orders.cloudstack, orders.vcenter, orders.settings, RunFolder(orders.folder), stop, options) as run,
+        ThreadPoolExecutor(IN_FLIGHT) as pool,
+    ):
+        line.send("opened")
+        for wave in run.waves():
+            for members in run.rounds(wave):
+                results += pool.map(run.import_batch, members)
+    line.send(results)
+
+
+class Child:
+    """An import run in a process of its own, which waits at `started` until it is told to `go`."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._line, far_end = _FORK_SERVER.Pipe()
+        self._process = _FORK_SERVER.Process(target=_import, args=(orders, far_end), daemon=True)
+        self._process.start()
+        far_end.close()
+        self.await_stage("started")
+
+    def go(self) -> None:
+        """Let it begin."""
+        self._line.send("go")
+
+    def await_stage(self, stage: Stage) -> None:
+        """Return when it has come so far."""
+        assert self._line.poll(ENDS_WITHIN_S), f"never {stage}"
+        assert self._line.recv() == stage
+
+    def kill(self, after_s: float) -> list[Outcome] | None:
+        """Kill it after a time; its outcomes when it ended by itself before."""
+        self._process.join(after_s)
+        self._process.kill()
+        return self.end()
+
+    def end(self) -> list[Outcome] | None:
+        """Its outcomes when it ended by itself, None when it was killed."""
+        told: list[list[BatchResult]] = []
+        try:
+            while self._line.poll(ENDS_WITHIN_S):
+                message = self._line.recv()
+                told += [message] if isinstance(message, list) else []
+        except (EOFError, ConnectionResetError):
+            pass
+        self._process.join(ENDS_WITHIN_S)
+        code = self._process.exitcode
+        self._process.close()
+        self._line.close()
+        if code == -signal.SIGKILL and not told:
+            return None
+        assert code in (0, -signal.SIGKILL), f"ended with {code}"
+        assert {one.systemic for one in told[0]} <= {""}
+        return [outcome for result in told[0] for outcome in result.outcomes]
+
+
+@dataclass
+class Scene:
+    """A running twin whose VMs are planned and not imported yet, and the folder and ledger of a run on it."""
+
+    twin: Twin
+    folder: RunFolder
+    settings: RunSettings
+    batch_size: int
+
+    def child(self, kill: KillAt | None = None, folder: RunFolder | None = None) -> Child:
+        """A process that imports the folder's calls, or those of a copy of it."""
+        return Child(
+            Orders(
+                cloudstack=cloudstack_of(self.twin),
+                vcenter=vcenter_of(self.twin),
+                settings=self.settings,
+                folder=(folder or self.folder).path,
+                batch_size=self.batch_size,
+                kill=kill,
+            )
+        )
+
+    def run(self, kill: KillAt | None = None) -> list[Outcome] | None:
+        """Import from beginning to end, or to the kill: then there are no outcomes."""
+        child = self.child(kill)
+        child.go()
+        return child.end()
+
+    def copy(self, name: str) -> RunFolder:
+        """A second run of the same plan."""
+        return _copied(self.folder, self.folder.path.with_name(name))
+
+    def entries(self) -> list[Entry]:
+        """What the ledger says of every VM."""
+        with open_ledger(self.settings) as ledger:
+            return ledger.entries()
+
+    def imported(self) -> int:
+        """Imports the twin has committed so far."""
+        with self.twin.world.lock:
+            return len(self.twin.world.cloud.journal.imports)
+
+    def assert_each_once(self) -> None:
+        """Every VM is imported whole and once, sent once, and nobody has a claim any more."""
+        vms = {one.moref for one in read_calls(self.folder)}
+        world = self.twin.world
+        with world.lock:
+            journal = world.cloud.journal
+            assert Counter(moref for moref, _ in journal.imports) == dict.fromkeys(vms, 1)
+            assert journal.imports_accepted == len(vms)
+            assert set(truth.imported_once(world)) == vms
+            assert truth.half_imported(world) == []
+            assert truth.duplicates(world) == {}
+            instances = {one.moref: one.id for one in world.cloud.instances.values() if one.moref in vms}
+        entries = {one.vm.moref: one for one in self.entries()}
+        assert {moref: (one.state, one.holder, one.vm_id) for moref, one in entries.items()} == {
+            moref: ("imported", "", instance) for moref, instance in instances.items()
+        }
+        with open_ledger(self.settings) as ledger:
+            assert ledger.verify_chain() is None
+
+    def assert_run_ended_well(self, outcomes: list[Outcome] | None) -> None:
+        """The run imported, or found imported, every VM, and its journal says so."""
+        assert outcomes is not None
+        rows = {one.row for one in read_calls(self.folder)}
+        assert {one.row: (one.status, one.error) for one in outcomes} == dict.fromkeys(rows, ("imported", ""))
+        noted = outcomes_in(self.folder.file(JOURNAL))
+        assert {one.row: one.status for one in noted} == dict.fromkeys(rows, "imported")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan for a world of so many clean VMs, of which there can be any number of scenes."""
+
+    vms: int
+    import_seconds: float
+    batch_size: int
+    folder: RunFolder
+    switched_on: bool
+
+    @contextmanager
+    def scene(self, path: Path, ledger: str = "") -> Iterator[Scene]:
+        """A fresh world, a copy of the plan, and a ledger with nothing in it."""
+        with _twin(self.vms, self.import_seconds, self.switched_on) as twin:
+            settings = RunSettings(state=path / "state", ledger=SecretStr(ledger) if ledger else None)
+            yield Scene(twin, _copied(self.folder, path / "run"), settings, self.batch_size)
+
+
+def plan(folder: Path, *, vms: int, import_seconds: float, batch_size: int, switched_on: bool = False) -> Planned:
+    """Plan a world; every one of its VMs may be imported. With `switched_on` all run, and are switched off for it."""
+    made = RunFolder(folder)
+    with _twin(vms, import_seconds, switched_on) as twin:
+        discover_networks(vcenter_of(twin), made)
+        list_unmanaged(cloudstack_of(twin), made)
+    enrich_csv(made)
+    if switched_on:
+        sheet = read_sheet(made.file(PLAN))
+        for row in sheet.rows:
+            row["power"] = "off"
+        made.write(PLAN, sheet_bytes(sheet))
+    assert len(validate(made).ready) == vms
+    return Planned(vms, import_seconds, batch_size, made, switched_on)
+
+
+@contextmanager
+def _twin(vms: int, import_seconds: float, switched_on: bool) -> Iterator[Twin]:
+    world = generate(vms, seed=5)
+    world.cloud.import_seconds = import_seconds
+    if switched_on:
+        for vm in world.vms.values():
+            world.switch(vm, "poweredOn")
+    with Twin(world) as twin:
+        yield twin
+
+
+def _copied(folder: RunFolder, path: Path) -> RunFolder:
+    path.mkdir(parents=True)
+    for name in (SNAPSHOT, PLAN, CALLS_JSON):
+        shutil.copy(folder.file(name), path / name)
+    return RunFolder(path)
