@@ -15,7 +15,7 @@ from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
 from ingest.engine.importing import BatchResult
 from ingest.engine.rows import Pace
 from ingest.errors import Refused
-from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
+from ingest.model.endpoints import CloudStackEndpoint, Timeouts, VCenterEndpoint
 from ingest.model.request import ImportRequest
 from ingest.model.snapshot import Snapshot
 from ingest.settings import RunSettings
@@ -38,13 +38,15 @@ def vcenter_of(twin: Twin) -> VCenterEndpoint:
     )
 
 
-def import_calls(twin: Twin, folder: RunFolder, *, settle_s: float = 0.3) -> list[BatchResult]:
+def import_calls(
+    twin: Twin, folder: RunFolder, *, settle_s: float = 0.3, pace: Pace | None = None, timeouts: Timeouts | None = None
+) -> list[BatchResult]:
     """Import the folder's calls, up to four batches side by side; the ledger stands next to the folder."""
-    options = ImportOptions(max_concurrent_imports=4, batch_size=3, pace=Pace(settle_s=settle_s))
+    options = ImportOptions(max_concurrent_imports=4, batch_size=3, pace=pace or Pace(settle_s=settle_s))
     settings = RunSettings(state=folder.path.parent / "state")
     results: list[BatchResult] = []
     with (
-        ImportRun(cloudstack_of(twin), vcenter_of(twin), settings, folder, threading.Event(), options) as run,
+        ImportRun(cloudstack_of(twin, timeouts), vcenter_of(twin), settings, folder, threading.Event(), options) as run,
         ThreadPoolExecutor(4) as pool,
     ):
         for wave in run.waves():
@@ -53,13 +55,14 @@ def import_calls(twin: Twin, folder: RunFolder, *, settle_s: float = 0.3) -> lis
     return results
 
 
-def cloudstack_of(twin: Twin) -> CloudStackEndpoint:
+def cloudstack_of(twin: Twin, timeouts: Timeouts | None = None) -> CloudStackEndpoint:
     api_key, secret_key = admin_keys(twin.world)
     return CloudStackEndpoint(
         url=twin.cloudstack.url,
         api_key=SecretStr(api_key),
         secret_key=SecretStr(secret_key),
         ca_file=twin.ca_file,
+        timeouts=timeouts or Timeouts(),
     )
 
 
