@@ -112,7 +112,8 @@ def _of_size(vms: int, repeat: int) -> None:
     loop = next(one for one in found if one.case.through == "loop")
     for one in found:
         name = one.case.name
-        ratio(f"{name}: makespan / ideal", one.makespan_s, one.ideal_s, " s", _target(TARGET_RATIO, "x"))
+        target = "" if one is loop else f"target {TARGET_RATIO:g}x"
+        ratio(f"{name}: makespan / ideal", one.makespan_s, one.ideal_s, " s", target)
         if one is not loop:
             ratio(f"{name}: requests per VM", one.requests_per_vm, TARGET_REQUESTS, "", "of the target")
             ratio(f"{name}: CPU per VM", one.cpu_ms, TARGET_CPU_MS, " ms", "of the target")
@@ -122,10 +123,6 @@ def _of_size(vms: int, repeat: int) -> None:
                 one.makespan_s / one.imported,
                 " s",
             )
-
-
-def _target(value: float, unit: str) -> str:
-    return f"target {value:g}{unit}"
 
 
 @contextmanager

@@ -116,6 +116,10 @@ def settle_run(
                     if cure and found.state == "incomplete" and not found.others and _is_half(found):
                         row = _cured(client, call, row, stop, pace)
                     state = _LEDGER_STATE.get(row.state)
+                    power_before = str(claim.detail.get("power_before", "")) if claim is not None else ""
+                    if state == "failed" and power_before:
+                        # The ledger keeps what the power was: the next run imports it or switches it on again.
+                        state, row = None, replace(row, error=f"{row.error}; its power was {power_before} before")
                     if ledger is not None and state is not None:
                         ledger.note(key_of(call), state, job_id=row.job_id, vm_id=row.vm_id, error=row.error)
                 _note(notes, row)
