@@ -44,16 +44,18 @@ def status(*, run: str = "", state: State | None = None, config: Path | None = N
         if run_id and not ledger.runs(run_id) and not ledger.entries(run_id=run_id):
             raise UsageError(f"no run {run_id}", place=f"ledger {ledger.place}", cure="ingest status shows all")
         entries = ledger.entries(run_id=run_id, state=state or "")
+        folders = {one.run_id: one.folder for one in ledger.runs()}
     if not run_id and state is None:
         entries = [entry for entry in entries if entry.state not in FINISHED]
-    show([_row(entry) for entry in entries], SHORT if format == "table" else COLUMNS, format)
+    rows = [_row(entry, folders.get(entry.run_id, entry.run_id)) for entry in entries]
+    show(rows, SHORT if format == "table" else COLUMNS, format)
     counts = Counter(entry.state for entry in entries)
     talk.print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "nothing is unfinished")
     return 0
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry, folder: str) -> dict[str, Any]:
     vm = record(entry.vm)
     facts = {name: value for name, value in record(entry).items() if name in COLUMNS}
-    row = vm | facts | {"vm": entry.vm.name, "since": iso(entry.updated_at), "next": next_step(entry)}
+    row = vm | facts | {"vm": entry.vm.name, "since": iso(entry.updated_at), "next": next_step(entry, folder)}
     return {name: row[name] for name in COLUMNS}

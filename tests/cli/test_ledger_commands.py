@@ -37,7 +37,7 @@ def ledger(ingest: Ingest, tmp_path: Path) -> Ledger:
 def test_status_shows_what_is_unfinished_and_the_next_command(ingest: Ingest, ledger: Ledger) -> None:
     rows = json.loads(ingest("status", "--format", "json").out)
     assert [(row["vm"], row["state"], row["next"]) for row in rows] == [
-        ("db1", "incomplete", "ingest settle --vm db1"),
+        ("db1", "incomplete", f"ingest settle runs/{RUN}"),
         ("web 1", "submitted", f"wait: {ledger.holder} is at work"),
     ]
     assert rows[1]["holder"] == ledger.holder
@@ -45,7 +45,7 @@ def test_status_shows_what_is_unfinished_and_the_next_command(ingest: Ingest, le
     ledger.close()
     said = ingest("status", "--format", "json")
     assert said.code == 0
-    assert json.loads(said.out)[1]["next"] == f"ingest run --resume {RUN}"
+    assert json.loads(said.out)[1]["next"] == f"ingest run --resume runs/{RUN} --yes"
     assert "1 incomplete, 1 submitted" in said.err
 
 
