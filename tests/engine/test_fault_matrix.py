@@ -189,12 +189,12 @@ LINES = [
 
 
 def _at_step(kind: str, step: str, rows: Statuses, **more: Any) -> Case:
-    fault = {"kind": kind, "step": step, "vm": VICTIM} | {key: more.pop(key) for key in set(more) & _FAULT_KEYS}
+    fault = {"kind": kind, "step": step, "vm": VICTIM} | {key: more.pop(key) for key in _FAULT_KEYS if key in more}
     words = [kind, *(f"{key}={value}" for key, value in fault.items() if key in _FAULT_KEYS), step]
     return Case("-".join(words), fault, rows, **more)
 
 
-_FAULT_KEYS = {"seconds", "goes_on", "finishes_later", "code"}
+_FAULT_KEYS = ("seconds", "goes_on", "finishes_later", "code")
 HALF = ("committed", "volumes")
 UNCOUNTED = ("nics", "moved")
 """Cut off after these steps a VM has all its rows; only the resource count of its owner lacks it."""
