@@ -11,6 +11,7 @@ from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
 from ingest.cli.local_server import prefect_server
 from ingest.cli.output import Format, show, talk
 from ingest.cli.progress import shown
+from ingest.engine.failures import failed_together
 from ingest.errors import UsageError
 from ingest.model.outcome import URGENCY, Outcome, summary
 from ingest.report.tables import record
@@ -159,6 +160,8 @@ def show_result(result: ImportResult, format_: Format) -> None:
         show([_short(outcome) for outcome in ordered], OUTCOME_COLUMNS, format_)
     else:
         show([record(outcome) for outcome in result.outcomes], ALL_OUTCOME_COLUMNS, format_)
+    for group in failed_together(result.outcomes):
+        talk.print(group.text, markup=False)
     talk.print(f"[bold]{summary(result.outcomes)}[/]")
     talk.print(f"plan:    {result.checked.plan_csv}", markup=False)
     talk.print(f"results: {result.folder / RESULTS}", markup=False)

@@ -37,8 +37,12 @@ def render_report(
     findings: Sequence[Mapping[str, str]],
     why: Mapping[str, str] | None = None,
     plan: str = "",
+    failures: Sequence[str] = (),
 ) -> bytes:
-    """The page of a finished run, UTF-8: what became of every row, what needs a hand first."""
+    """The page of a finished run, UTF-8: what became of every row, what needs a hand first.
+
+    `failures` are the causes of failed rows, a line each.
+    """
     counts = Counter(outcome.status for outcome in outcomes)
     return _page(
         "run.html",
@@ -46,6 +50,7 @@ def render_report(
         counts=[(status, counts[status]) for status in URGENCY if counts[status]],
         causes=causes_of(findings, why=why, plan=plan),
         affected=rows_hit(findings),
+        failures=failures,
         outcomes=sorted(outcomes, key=lambda one: (URGENCY.index(one.status), one.row)),
     )
 

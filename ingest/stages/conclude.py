@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.engine.failures import failed_together
 from ingest.engine.journal import outcomes_in
 from ingest.model.outcome import Outcome
 from ingest.plan.causes import CAUSES
@@ -43,5 +44,6 @@ def conclude(folder: RunFolder, outcomes: Sequence[Outcome]) -> Concluded:
         findings=findings,
         why=CAUSES,
         plan=str(folder.file(PLAN)),
+        failures=[group.text for group in failed_together(everything)],
     )
     return Concluded(tuple(everything), results_csv, folder.write(REPORT, page))
