@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
+from ingest.cloudstack.caller import SlowAnswer
 from ingest.cloudstack.jobs import FAILED, SUCCEEDED, job_failure
 from ingest.engine.ledger import Claim, Ledger, VmKey
 from ingest.engine.ledger.records import UNSETTLED, State
@@ -42,6 +43,7 @@ from ingest.model.outcome import Outcome, Status
 from ingest.model.request import ImportRequest, PlannedImport
 
 _EXPECTED = TypeAdapter(Expected)
+_LONG_S = 60.0
 
 
 class ImportClient(Settles, Protocol):
@@ -230,7 +232,7 @@ class RowImporter:
             job_id = settled
         job_id = job_id or self._new_job_id()
         power_before = str(claim.detail.get("power_before", ""))
-        listed = self._client.list_unmanaged_instances(one.request.cluster_id, one.request.name)
+        listed = self._listed(one)
         drift = self._drift(one, listed, at_rest=bool(power_before))
         if drift:
             self._ledger.release(key)
@@ -246,7 +248,7 @@ class RowImporter:
         power_before = power_before or found
         ready = Ready(one, key, before(listed[0], one.request), job_id, began, power_before=power_before)
         try:
-            listed = self._client.list_unmanaged_instances(one.request.cluster_id, one.request.name)
+            listed = self._listed(one)
         except BaseException:
             self.give_up(ready)
             raise
@@ -311,6 +313,17 @@ class RowImporter:
             return _EXPECTED.validate_python(saved)
         listed = self._planned.get((one.request.cluster_id, one.request.name))
         return before(listed or UnmanagedInstance(name=one.request.name), one.request)
+
+    def _listed(self, one: PlannedImport) -> list[UnmanagedInstance]:
+        """The unmanaged VMs of that name; asked again after an answer that was lost on its way, unless it took long."""
+        for pause_s in self._pace.resubmit_s:
+            asked = time.monotonic()
+            try:
+                return self._client.list_unmanaged_instances(one.request.cluster_id, one.request.name)
+            except (SlowAnswer, NotTheApi):
+                if time.monotonic() - asked > _LONG_S or self._stop.wait(pause_s):
+                    raise
+        return self._client.list_unmanaged_instances(one.request.cluster_id, one.request.name)
 
     def _drift(self, one: PlannedImport, listed: list[UnmanagedInstance], *, at_rest: bool) -> str:
         if not listed:

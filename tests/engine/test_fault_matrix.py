@@ -146,26 +146,23 @@ def _at(statuses: Statuses | dict[str, Statuses], place: str) -> Statuses:
     return statuses.get(place, IMPORTED) if isinstance(statuses, dict) else statuses
 
 
-LIST_STOPS = {"list": NOT_STARTED}
-"""A list of unmanaged VMs is not asked for again while the first may still be at work: the line stops."""
-
 LATER_GONE = {"poll": GONE, "verify": GONE}
 LATER_SILENT = {"poll": STOPPED, "verify": STOPPED}
 LATER_STOPPED = {"poll": TAKEN_FOR_DEAD, "verify": TAKEN_FOR_DEAD}
 
 LINES = [
     Line({"kind": "delay", "seconds": 0.1}),
-    Line({"kind": "delay", "seconds": LONGER_S}, LIST_STOPS, {"list": STOPPED}, short=True),
+    Line({"kind": "delay", "seconds": LONGER_S}, short=True),
     Line({"kind": "silence", "seconds": 0.1}),
-    Line({"kind": "silence", "seconds": LONGER_S}, LIST_STOPS | LATER_SILENT, STOPPED, short=True),
-    Line({"kind": "reset", "when": "before"}, LIST_STOPS, {"list": STOPPED}),
-    Line({"kind": "reset", "when": "after"}, LIST_STOPS, {"list": STOPPED}),
-    Line({"kind": "reset", "when": "before", "times": 2}, LIST_STOPS | {"submit": UNKNOWN}, {"list": STOPPED}),
-    Line({"kind": "reset", "when": "after", "times": 2}, LIST_STOPS, {"list": STOPPED}),
-    Line({"kind": "status", "status": 500, "when": "before"}, LIST_STOPS, {"list": STOPPED}),
+    Line({"kind": "silence", "seconds": LONGER_S}, LATER_SILENT, STOPPED, short=True),
+    Line({"kind": "reset", "when": "before"}),
+    Line({"kind": "reset", "when": "after"}),
+    Line({"kind": "reset", "when": "before", "times": 2}, {"submit": UNKNOWN}),
+    Line({"kind": "reset", "when": "after", "times": 2}),
+    Line({"kind": "status", "status": 500, "when": "before"}),
     Line({"kind": "status", "status": 503, "when": "before", "times": 2}, {"submit": UNKNOWN}),
     Line({"kind": "status", "status": 502, "when": "after"}),
-    Line({"kind": "status", "status": 504, "when": "after", "times": 2}, LIST_STOPS, {"list": STOPPED}),
+    Line({"kind": "status", "status": 504, "when": "after", "times": 2}),
     Line({"kind": "rate-limit", "retry_ms": 30, "times": 2}),
     Line({"kind": "throttling", "max": 1}),
     Line({"kind": "job-lost"}),
