@@ -52,25 +52,20 @@ class Step(Section):
 
 
 class Site(Section):
-    """Where copies of VMs lie, and where they are registered. Exactly one of `cluster` and `host`."""
+    """Where copies of VMs lie, and where they are registered."""
 
     name: Name = Field(description="how people call it")
-    datacenter: str = Field("", description="datacenter in vCenter; left out: the one that has the datastores")
+    datacenter: str = Field("", description="datacenter in vCenter; left out: the one that has the cluster")
     datastores: Patterns = Field(description="datastores to browse for `.vmx` files")
-    cluster: str | None = Field(None, description="cluster to register in: vCenter picks among its hosts")
-    host: str | None = Field(None, description="ESXi host to register on")
-    pool: str = Field("", description="resource pool; left out: the root pool of cluster or host")
+    below: str = Field("", description="only this folder of each datastore; left out: all of it")
+    cluster: Name = Field(description="cluster to register in, or a standalone host")
+    host: str = Field("", description="only this host of the cluster; left out: its hosts take turns")
+    pool: str = Field("", description="resource pool; left out: the cluster's own")
     folder: str = Field("", description="folder below the datacenter's VM folder, e.g. `Recovered/prod`")
     identity: Literal["moved", "copied"] = Field(
         "moved",
         description="answer to vCenter's question: moved keeps instance UUID and MACs, copied makes new ones",
     )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Site:
-        if (self.cluster is None) == (self.host is None):
-            raise ValueError("give cluster or host, and not both")
-        return self
 
 
 class NetworkMap(Section):

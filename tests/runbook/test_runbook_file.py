@@ -56,7 +56,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_key() -> None:
         "book.yaml:10: waves[0].checks[1].port: ",
         "book.yaml:11: waves[0].steps[0]: the key who is missing",
         "book.yaml:12: networks.subnets[0]: 10.1.0.0/16 and 10.9.0.0/24 differ in size",
-        "book.yaml:13: sites[0]: give cluster or host, and not both",
+        "book.yaml:13: sites[0]: the key cluster is missing",
     ):
         assert expected in told, told
 
