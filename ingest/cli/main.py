@@ -65,10 +65,13 @@ COMMANDS = {
     "undo": "Give imported VMs back: those of a run, or one. Shows only, until --yes.\n\n"
     "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
     "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
+    "runbook": "A recovery described as waves with targets: check it, print it. Changes nothing.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
+GROUPS = ("runbook", "twin")
+"""Commands that have commands of their own."""
 for _name, _help in COMMANDS.items():
-    app.command(f"ingest.cli.{_name}:{'app' if _name == 'twin' else _name}", name=_name, help=_help)
+    app.command(f"ingest.cli.{_name}:{'app' if _name in GROUPS else _name}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
