@@ -20,6 +20,7 @@ from ingest.runbook.rows import nic_numbers
 from ingest.runbook.spans import in_words
 from ingest.runbook.wave_rows import WaveRows
 
+_MOST_FINDINGS = 20
 _GATES = {
     "continue": "The next wave begins all the same. Write down what failed; it is mended while later waves run.",
     "stop": "Nothing more begins. Find the cause, mend it, and go on with this wave; or declare the recovery failed.",
@@ -81,6 +82,7 @@ def render_runbook(
     `file` and `plan` are the paths the commands on it name. Without a plan waves have no VMs. `findings` are shown on
     the first page: whoever prints a runbook that does not fit should see it there.
     """
+    telling = sorted((one for one in findings if one.level != "info"), key=lambda one: one.level != "critical")
     return render_page(
         "runbook.html",
         title=runbook.name,
@@ -96,8 +98,8 @@ def render_runbook(
         moves=_moves(runbook),
         begin=begin_commands(file, plan or runbook.plan),
         trouble=trouble_commands(),
-        findings=[one for one in findings if one.level != "info"],
-        leftovers=[row["vm"] for row in assignment.leftovers],
+        findings=telling[:_MOST_FINDINGS],
+        more=max(len(telling) - _MOST_FINDINGS, 0),
         span=in_words,
     )
 

@@ -97,6 +97,13 @@ def test_findings_stand_on_the_first_page() -> None:
     assert "CHECK-001 db_03: tcp check of first: nic1_ip and nic1_guest_ip have no address" in head
 
 
+def test_of_many_findings_the_worst_are_shown_and_the_others_counted() -> None:
+    waves = ", ".join(f"{{name: w{n}, select: {{name: no{n}}}}}" for n in range(30))
+    head = page(book(f"waves: [{waves}, {{name: last, select: {{}}, prerequisites: [lost]}}]"), some_plan()).sections[0]
+    assert head.index("PRE-001") < head.index("WAVE-003")
+    assert (head.count("WAVE-003"), "and 11 more" in head) == (19, True)
+
+
 def test_without_a_plan_the_page_has_no_vms() -> None:
     sections = page(book(TEXT)).sections
     assert all("in the order of their start" not in one for one in sections)
