@@ -18,7 +18,7 @@ _FINE = frozenset({"undone", "already", "deleted"})
 
 
 @flow(name="undo-import", flow_run_name=stamped("undo"))
-def undo_import(run_folder: str | None = None, vm: str | None = None, dry_run: bool = True) -> State[list[UndoRow]]:
+def undo_import(run_folder: str = "", vm: str = "", dry_run: bool = True) -> State[list[UndoRow]]:
     """Give imported VMs back: CloudStack forgets them, vCenter keeps them as they are. Never destroys anything.
 
     Args:
@@ -29,7 +29,7 @@ def undo_import(run_folder: str | None = None, vm: str | None = None, dry_run: b
     if not run_folder and not vm:
         raise UsageError("neither a run's folder nor a VM is named", cure="fill in run_folder or vm")
     with stop_signal() as stop:
-        rows = undo_task(run_folder, vm or "", dry_run, stop)
+        rows = undo_task(run_folder or None, vm, dry_run, stop)
     counts = Counter(row.status for row in rows)
     message = ", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing to undo"
     if dry_run:
