@@ -25,7 +25,7 @@ from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.import_batch import import_batch
-from tasks.parameters import Limits, Planning, Safety, Selection, import_options, path
+from tasks.parameters import Limits, Planning, Safety, Selection, SiteName, import_options, path
 from tasks.report_results import report_results
 from tasks.run_names import stamped
 from tasks.server_traffic import flush_to_server
@@ -54,10 +54,10 @@ class ImportResult:
 
 
 @flow(name="import-stage", validate_parameters=False)
-def import_stage(folder: str, options: ImportOptions) -> tuple[list[Outcome], bool, str]:
+def import_stage(folder: str, options: ImportOptions, site: str = "") -> tuple[list[Outcome], bool, str]:
     """Hand the approved calls to import_batch task runs, wave by wave. The thread pool's size is the concurrency."""
     where = existing_run_folder(Path(folder))
-    settings = site_settings()
+    settings = site_settings(site)
     needs_vcenter = any(call.power != "leave" for call in read_calls(where))
     vcenter = settings.vcenter if needs_vcenter else None
     with stop_signal() as stop, ImportRun(settings.cloudstack, vcenter, settings.run, where, stop, options) as run:
@@ -79,6 +79,7 @@ def import_stage(folder: str, options: ImportOptions) -> tuple[list[Outcome], bo
 @flow(name="import-vms", flow_run_name=stamped("import"))
 def import_vms(
     dry_run: bool = True,
+    site: SiteName = "",
     resume: str = "",
     selection: Selection = Selection(),
     planning: Planning = Planning(),
@@ -91,6 +92,7 @@ def import_vms(
 
     Args:
         dry_run: Stop before the first write and show what would be sent (calls.csv).
+        site: Name of the site's credentials blocks. Empty: the settings of the worker.
         resume: Folder of an earlier run on the worker: its calls go on where it stopped; nothing is planned anew.
         selection: Which VMs are looked at. Everything, unless named here.
         planning: Where the plan comes from: a fresh one, or an edited one.
@@ -101,11 +103,11 @@ def import_vms(
     """
     if resume and (planning.plan or planning.rules or planning.update):
         raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan, update and rules")
-    there = existing_run_folder(Path(resume)) if resume else _begun_before(runs_folder)
+    there = existing_run_folder(Path(resume)) if resume else _begun_before(runs_folder, site)
     if there:
         folder, checked = there.path, read_validated(there)
     else:
-        planned = plan_vms(selection=selection, planning=planning, runs_folder=runs_folder)
+        planned = plan_vms(site=site, selection=selection, planning=planning, runs_folder=runs_folder)
         folder, checked = planned.folder, planned.checked
     if checked.blocked and safety.on_critical == "stop":
         raise FindingsBlock(
@@ -124,7 +126,7 @@ def import_vms(
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:
-        outcomes, stopped, systemic = stage(str(folder), options)
+        outcomes, stopped, systemic = stage(str(folder), options, site)
     except BaseException:
         # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
         conclude_from_journal(existing_run_folder(folder))
@@ -143,11 +145,11 @@ def import_vms(
     return Completed(message=message, data=result)
 
 
-def _begun_before(runs_folder: str) -> RunFolder | None:
+def _begun_before(runs_folder: str, site: str) -> RunFolder | None:
     """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, or a crashed worker."""
     if (flow_run.run_count or 0) < 2:
         return None
-    parent = path(runs_folder) or site_settings().run.folder
+    parent = path(runs_folder) or site_settings(site).run.folder
     for note in parent.glob(f"*/{FLOW_RUN}"):
         if note.read_text(encoding="utf-8").strip() == str(flow_run.id):
             return existing_run_folder(note.parent)

@@ -14,7 +14,7 @@ from ingest.stages.validate import Validated
 from tasks.discover_networks import discover_networks
 from tasks.enrich_csv import enrich_csv
 from tasks.list_unmanaged import list_unmanaged
-from tasks.parameters import Planning, Selection, path
+from tasks.parameters import Planning, Selection, SiteName, path
 from tasks.run_names import stamped
 from tasks.site import site_settings
 from tasks.validate import validate
@@ -30,6 +30,7 @@ class PlanResult:
 
 @flow(name="plan-vms", flow_run_name=stamped("plan"))
 def plan_vms(
+    site: SiteName = "",
     selection: Selection = Selection(),
     planning: Planning = Planning(),
     runs_folder: str = "",
@@ -37,19 +38,20 @@ def plan_vms(
     """Discover both sides, write the plan, check it. Changes nothing.
 
     Args:
+        site: Name of the site's credentials blocks. Empty: the settings of the worker.
         selection: Which VMs are looked at. Everything, unless named here.
         planning: Where the plan comes from: a fresh one, an older one carried on, or an edited one to check.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
     """
     if planning.plan and planning.update:
         raise UsageError("an edited plan is checked as it is", place=planning.plan, cure="fill in plan or update")
-    run = site_settings().run
+    run = site_settings(site).run
     rules = path(planning.rules) or run.rules
     checks = path(planning.checks) or run.checks
     look_at_inputs(rules, path(planning.plan), path(planning.update), checks)
     with fresh_run_folder(path(runs_folder) or run.folder) as folder:
-        discover_networks(str(folder.path), selection.datacenter or None)
-        list_unmanaged(str(folder.path), selection.clusters)
+        discover_networks(str(folder.path), selection.datacenter or None, site)
+        list_unmanaged(str(folder.path), selection.clusters, site)
         if not planning.plan:
             enrich_csv(str(folder.path), str(rules) if rules else None, planning.update or None)
         checked = validate(

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.engine.importing import Pace
 from ingest.stages.import_batch import ImportOptions
+
+SiteName = Annotated[str, Field(pattern="^[a-z0-9-]*$", max_length=60)]
+"""The name of a site, which is the name of its credentials blocks; empty for the site of the worker's environment."""
 
 
 class _Group(BaseModel):
