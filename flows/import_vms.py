@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.futures import as_completed
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -26,6 +25,8 @@ from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.import_batch import import_batch
+from tasks.interruption import as_they_end
+from tasks.live_artifacts import live_artifacts
 from tasks.report_results import report_results
 from tasks.run_names import stamped
 from tasks.server_traffic import flush_to_server
@@ -73,7 +74,7 @@ def import_stage(folder: str, options: ImportOptions) -> tuple[list[Outcome], bo
         for wave in run.waves():
             for members in run.rounds(wave):
                 futures = [import_batch.submit(run, next(numbers), rows[0].vm, len(rows), rows) for rows in members]
-                for future in as_completed(futures):
+                for future in as_they_end(futures, stop):
                     batch: BatchResult = future.result()
                     outcomes.extend(batch.outcomes)
                     systemic = systemic or batch.systemic
@@ -172,7 +173,8 @@ def import_vms(
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:
-        outcomes, stopped, systemic = stage(str(folder), options)
+        with live_artifacts():
+            outcomes, stopped, systemic = stage(str(folder), options)
     except BaseException:
         # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
         conclude_from_journal(existing_run_folder(folder))
