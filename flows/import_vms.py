@@ -11,7 +11,6 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
-from prefect.futures import as_completed
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -27,6 +26,8 @@ from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.automations import BUDGET_EVENT
 from tasks.import_batch import import_batch
+from tasks.interruption import as_they_end
+from tasks.live_artifacts import live_artifacts
 from tasks.one_at_a_time import one_at_a_time
 from tasks.parameters import Limits, Planning, Safety, Selection, SiteName, import_options, path
 from tasks.report_results import report_results
@@ -71,7 +72,7 @@ def import_stage(folder: str, options: ImportOptions, site: str = "") -> tuple[l
         for wave in run.waves():
             for members in run.rounds(wave):
                 futures = [import_batch.submit(run, next(numbers), rows[0].vm, len(rows), rows) for rows in members]
-                for future in as_completed(futures):
+                for future in as_they_end(futures, stop):
                     batch: BatchResult = future.result()
                     outcomes.extend(batch.outcomes)
                     systemic = systemic or batch.systemic
@@ -129,7 +130,7 @@ def import_vms(
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:
-        with one_at_a_time(site):
+        with one_at_a_time(site), live_artifacts():
             outcomes, stopped, systemic = stage(str(folder), options, site)
     except BaseException:
         # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
