@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import yaml
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, VariableCreate, WorkPoolCreate
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
 from ingest.data_files import data_file
@@ -94,8 +95,9 @@ def _once(kind: str, name: str, read: Callable[[], Any], make: Callable[[], Any]
     try:
         read()
     except ObjectNotFound:
-        make()
-        return Thing(kind, name, "created")
+        with suppress(ObjectAlreadyExists):  # somebody else was faster, such as a worker that makes its own pool
+            make()
+            return Thing(kind, name, "created")
     return Thing(kind, name, "unchanged")
 
 

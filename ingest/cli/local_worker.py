@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,11 @@ START_TIMEOUT_S = 180.0
 
 
 @contextmanager
-def prefect_worker(server: PrefectServer, home: Path, settings: Mapping[str, str]) -> Iterator[None]:
-    """A worker for all queues of the pool `ingest`, ready to take runs. `settings` are added to its environment.
+def prefect_worker(server: PrefectServer, home: Path, settings: Mapping[str, str]) -> Iterator[Callable[[], None]]:
+    """A worker for all queues of the pool `ingest`; gives what waits until it takes runs, and raises Transient if it
+    never does. `settings` are added to its environment.
 
     `home` keeps its log. When the block is left, runs it carries out stop sending and wait for their jobs for a moment.
-    Raises Transient when it does not come up.
     """
     home.mkdir(parents=True, exist_ok=True)
     log = home / "worker.log"
@@ -42,8 +42,7 @@ def prefect_worker(server: PrefectServer, home: Path, settings: Mapping[str, str
             start_new_session=True,
         )
     try:
-        _wait_until_online(server, process, log)
-        yield
+        yield lambda: _wait_until_online(server, process, log)
     finally:
         # Now and then a worker needs a second signal.
         stop(process, "Prefect worker", (signal.SIGTERM, 25.0), (signal.SIGTERM, 5.0))

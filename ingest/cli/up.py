@@ -59,8 +59,10 @@ def up(
             variable("run", "rules"): str(data_file("rules.yaml").resolve()),
         }
         with prefect_server(folder / "prefect", port) as server:
-            _set_up(site)
-            with prefect_worker(server, folder / "prefect", settings):
+            # A worker takes seconds to start; it does so while the rest is made.
+            with prefect_worker(server, folder / "prefect", settings) as wait_for_worker:
+                _set_up(site)
+                wait_for_worker()
                 talk.print(f"\n[bold]Prefect UI: {server.ui_url}[/]")
                 talk.print(
                     f"  Deployments, import-{SITE}, Run, Custom run: switch dry_run off to import\n"
