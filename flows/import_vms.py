@@ -10,22 +10,25 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.plan_vms import plan_vms
 from ingest.engine.events import StageDone, StageStarted, tell
-from ingest.engine.importing import BatchResult
+from ingest.engine.importing import BUDGET_USED_UP, BatchResult
 from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
+from tasks.automations import BUDGET_EVENT
 from tasks.import_batch import import_batch
 from tasks.interruption import as_they_end
 from tasks.live_artifacts import live_artifacts
+from tasks.one_at_a_time import one_at_a_time
 from tasks.parameters import Limits, Planning, Safety, Selection, SiteName, import_options, path
 from tasks.report_results import report_results
 from tasks.run_names import stamped
@@ -127,7 +130,7 @@ def import_vms(
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:
-        with live_artifacts():
+        with one_at_a_time(site), live_artifacts():
             outcomes, stopped, systemic = stage(str(folder), options, site)
     except BaseException:
         # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
@@ -136,6 +139,8 @@ def import_vms(
     concluded = report_results(str(folder), outcomes)
     result = ImportResult(folder, checked, concluded.outcomes, stopped=stopped, systemic=systemic)
     message = summary(result.outcomes)
+    if systemic.startswith(BUDGET_USED_UP):
+        emit_event(BUDGET_EVENT, {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"}, payload={"why": systemic})
     if systemic:
         raise RemoteError(
             f"stopped: {systemic} ({message})",

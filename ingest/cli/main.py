@@ -66,6 +66,10 @@ COMMANDS = {
     "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
     "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
     "runbook": "A recovery described as waves with targets: check it, print it. Changes nothing.",
+    "up": "Start a Prefect server, a worker and the twin on this machine, to try everything in the Prefect UI.\n\n"
+    "Runs until Ctrl-C. Settings in the environment are left aside: nothing outside this machine is touched.",
+    "setup": "Make work pool, queues, limits, blocks, variables, deployments and automations on a Prefect server.\n\n"
+    "Doing it again brings up to date what has changed and leaves the rest.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 GROUPS = ("runbook", "twin")
