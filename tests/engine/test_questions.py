@@ -82,9 +82,14 @@ def test_vms_start_as_moved_or_copied(twin: Twin, vcenter: VCenter, policy: Move
 
 def test_other_questions_are_left_to_people(twin: Twin, vcenter: VCenter) -> None:
     vm = replicas(twin)[0]
-    question = Question(vm.moref, vm.name, "7", "msg.disk.full: Retry?", (("0", "Cancel"), ("1", "moved")), False)
-    assert question.key_for("moved") == ""
-    assert answer_questions(vcenter, [vm.moref]) == []
+    with twin.world.lock:
+        vm.question = "msg.cdromdisconnect.locked:The guest has locked the CD-ROM door. Disconnect anyway?"
+        twin.world.touch(vm)
+    (one,) = answer_questions(vcenter, [vm.moref])
+    assert (one.choice, one.problem) == ("", "")
+    assert "locked the CD-ROM" in one.text
+    assert twin.world.cloud.journal.of("vcenter-answer") == []
+    assert vm.question
 
 
 def test_labels_of_other_releases() -> None:
