@@ -44,6 +44,6 @@ def conclude(folder: RunFolder, outcomes: Sequence[Outcome]) -> Concluded:
         findings=findings,
         why=CAUSES,
         plan=str(folder.file(PLAN)),
-        failures=[group.text for group in failed_together(everything)],
+        failures=failed_together(everything),
     )
     return Concluded(tuple(everything), results_csv, folder.write(REPORT, page))
