@@ -70,6 +70,9 @@ COMMANDS = {
     "Runs until Ctrl-C. Settings in the environment are left aside: nothing outside this machine is touched.",
     "setup": "Make work pool, queues, limits, blocks, variables, deployments and automations on a Prefect server.\n\n"
     "Doing it again brings up to date what has changed and leaves the rest.",
+    "register": "Register VMs whose files lie on datastores, such as replicas, in vCenter. Shows only, until --yes.\n\n"
+    "Doing it twice registers nothing twice; --undo takes back exactly what a run registered. Exit codes: "
+    "0 all can be or were registered, 3 some cannot be, 4 some were not, 5 stopped.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 GROUPS = ("runbook", "twin")
