@@ -17,7 +17,7 @@ from pydantic import Field
 
 from flows.plan_vms import plan_vms
 from ingest.engine.events import StageDone, StageStarted, tell
-from ingest.engine.importing import BatchResult, Pace
+from ingest.engine.importing import OVER_BUDGET, BatchResult, Pace
 from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
@@ -153,7 +153,8 @@ def import_vms(
         )
     if dry_run:
         result = ImportResult(folder, checked, dry_run=True)
-        return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
+        blocked = f", {checked.blocked} blocked" if checked.blocked else ""
+        return Completed(message=f"dry run: {len(checked.ready)} would be imported{blocked}", data=result)
     existing_run_folder(folder).write(FLOW_RUN, f"{flow_run.id}\n".encode())
     options = ImportOptions(
         max_concurrent_imports=max_concurrent_imports,
@@ -183,7 +184,8 @@ def import_vms(
     result = ImportResult(folder, checked, concluded.outcomes, stopped=stopped, systemic=systemic)
     message = summary(result.outcomes)
     if systemic:
-        raise RemoteError(
+        wrong = Stopped if systemic.startswith(OVER_BUDGET) else RemoteError
+        raise wrong(
             f"stopped: {systemic} ({message})",
             place=str(concluded.results_csv),
             cure=f"mend the cause (`ingest doctor`), then: ingest run --resume {folder} --yes",

@@ -28,6 +28,9 @@ from ingest.model.request import PlannedImport
 
 __all__ = ["Batch", "BatchResult", "Pace"]
 
+OVER_BUDGET = "the failure budget is used up"
+"""How `BatchResult.systemic` begins when no server is to blame."""
+
 SYSTEMIC = (Unauthorised, Untrusted, Transient, NotTheApi)
 
 
@@ -107,7 +110,7 @@ class Batch:
             return ""
         if self._budget.stopped:
             self._stop.set()
-            self._systemic = self._systemic or f"the failure budget is used up: {self._budget.stopped}"
+            self._systemic = self._systemic or f"{OVER_BUDGET}: {self._budget.stopped}"
             return ""
         traits = self._traits[one.row]
         return self._refused(traits) or self._budget.holds(traits) or None

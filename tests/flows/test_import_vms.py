@@ -269,10 +269,10 @@ def test_the_live_artifacts_show_a_run_at_work_and_its_failures(server: PrefectS
     assert [len(found[key]) - before[key] for key in before] == [1, 1]
 
     page = str(failures.data)
-    assert "**2 rows, 1 causes**; the run: 22 imported, 2 failed." in page
+    assert "**2 rows, 1 cause**; the run: 22 imported, 2 failed." in page
     (line,) = (line for line in page.splitlines() if line.startswith("| 2 | failed |"))
     assert r"the pool \<b\>is\</b\> full" in line
-    assert ", ".join(failing) in line
+    assert all(name in line for name in failing)
     assert "import again" in line  # the cure
     assert "results.csv" in page
 
