@@ -25,7 +25,7 @@ from flows.import_vms import import_vms, run_import
 from flows.plan_vms import plan_vms
 from ingest.cli.local_server import PrefectServer
 from ingest.engine.events import ImportBegan, RowDone, tell
-from ingest.errors import FindingsBlock, RemoteError, Unauthorised
+from ingest.errors import FindingsBlock, RemoteError, Stopped, Unauthorised
 from ingest.model.outcome import Outcome
 from ingest.twin.faults.script import Script
 from ingest.twin.serving import Twin
@@ -317,3 +317,16 @@ def test_a_stopped_run_is_cancelled_and_says_how_far_it_came(server: PrefectServ
     assert state.message == f"stopped: {counts['imported']} imported, {counts['not-started']} not-started"
     assert counts["imported"] == len(twin.world.cloud.journal.imports) >= 2
     assert sum(counts.values()) == 24
+
+
+def test_a_used_up_budget_is_a_stop_and_the_state_says_how_far_it_came(server: PrefectServer, twin: Twin) -> None:
+    fault = {"kind": "job-fails", "step": "committed", "times": 0, "text": "the pool is full"}
+    twin.faults.set(Script.model_validate({"faults": [fault]}))
+    state = import_vms(dry_run=False, max_concurrent_imports=1, failures_total=2, return_state=True)
+    assert state.is_failed()
+    with pytest.raises(Stopped) as raised:
+        state.result()
+    assert raised.value.exit_code == 5
+    words = "stopped: the failure budget is used up: 2 rows have failed, 2 are allowed (2 failed, 22 not-started)"
+    assert words in str(state.message)
+    assert words in str(raised.value)
