@@ -327,6 +327,6 @@ def test_a_used_up_budget_is_a_stop_and_the_state_says_how_far_it_came(server: P
     with pytest.raises(Stopped) as raised:
         state.result()
     assert raised.value.exit_code == 5
-    words = "stopped: the failure budget is used up: 2 rows have failed, 2 are allowed (2 failed, 22 not-started)"
+    words = "stopped: the failure budget is used up: 2 rows have failed, 2 are allowed (22 not-started, 2 failed)"
     assert words in str(state.message)
     assert words in str(raised.value)
