@@ -32,6 +32,9 @@ REPORT = "report.html"
 EVIDENCE = "evidence.zip"
 UNDO = "undo.csv"
 SETTLED = "settled.csv"
+REGISTERED_CSV = "registered.csv"
+REGISTERED_JSON = "registered.json"
+UNREGISTERED = "unregistered.csv"
 FLOW_RUN = "flow_run.txt"
 
 

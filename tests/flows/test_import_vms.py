@@ -30,6 +30,7 @@ from ingest.model.outcome import Outcome
 from ingest.twin.faults.script import Script
 from ingest.twin.serving import Twin
 from tasks.live_artifacts import live_artifacts
+from tasks.parameters import Limits, Planning, Safety
 
 pytestmark = pytest.mark.server
 
@@ -42,7 +43,7 @@ def _results(folder: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("in_flight", [1, 4])
 def test_imports_everything_once_and_never_more_at_a_time(server: PrefectServer, twin: Twin, in_flight: int) -> None:
     twin.world.cloud.import_seconds = 0.1
-    result = run_import(dry_run=False, max_concurrent_imports=in_flight, batch_size=2)
+    result = run_import(dry_run=False, limits=Limits(max_concurrent_imports=in_flight, batch_size=2))
     journal = twin.world.cloud.journal
     assert result.counts == {"imported": 24}
     assert sorted(moref for moref, _ in journal.imports) == sorted(twin.world.vms)
@@ -67,8 +68,8 @@ def test_dry_run_stops_before_the_first_write_and_shows_it(server: PrefectServer
 
 def test_second_run_finds_nothing_to_import(server: PrefectServer, twin: Twin) -> None:
     twin.world.cloud.import_seconds = 0.02
-    run_import(dry_run=False, max_concurrent_imports=8)
-    again = run_import(dry_run=False, max_concurrent_imports=8)
+    run_import(dry_run=False, limits=Limits(max_concurrent_imports=8))
+    again = run_import(dry_run=False, limits=Limits(max_concurrent_imports=8))
     assert again.counts == {"skipped": 24}
     assert {outcome.error for outcome in again.outcomes} == {"already managed by CloudStack"}
     assert len(twin.world.cloud.journal.imports) == 24
@@ -87,7 +88,7 @@ def test_an_edited_plan_is_imported_as_it_is(server: PrefectServer, twin: Twin, 
         writer.writeheader()
         writer.writerows(rows)
     before = edited.read_bytes()
-    result = run_import(dry_run=False, plan=str(edited))
+    result = run_import(dry_run=False, planning=Planning(plan=str(edited)))
     assert result.counts == {"imported": 1, "skipped": 23}
     (instance,) = twin.world.cloud.instances.values()
     assert (instance.name, instance.displayname) == ("renamed-by-hand", "Renamed by hand")
@@ -100,9 +101,9 @@ def test_critical_findings_leave_rows_out_or_stop_the_run(server: PrefectServer,
         suspended.power_state = "suspended"
         twin.world.touch(suspended)
     with pytest.raises(FindingsBlock, match="1 rows have critical findings"):
-        run_import(dry_run=False, on_critical="stop")
+        run_import(dry_run=False, safety=Safety(on_critical="stop"))
     assert twin.world.cloud.journal.imports == []
-    result = run_import(dry_run=False, on_critical="exclude", max_concurrent_imports=8)
+    result = run_import(dry_run=False, safety=Safety(on_critical="exclude"), limits=Limits(max_concurrent_imports=8))
     assert result.counts == {"imported": 23, "blocked": 1}
     assert suspended.moref not in {moref for moref, _ in twin.world.cloud.journal.imports}
 
@@ -139,7 +140,11 @@ def test_server_in_maintenance_stops_the_line_and_loses_nothing(server: PrefectS
     from flows import import_vms as flow_module
 
     with pytest.raises(RemoteError, match="Maintenance or Shutdown"):
-        flow_module.run_import(dry_run=False, plan=str(planned.folder / "plan.csv"), max_concurrent_imports=2)
+        flow_module.run_import(
+            dry_run=False,
+            planning=Planning(plan=str(planned.folder / "plan.csv")),
+            limits=Limits(max_concurrent_imports=2),
+        )
     assert twin.world.cloud.journal.imports == []
 
 
@@ -159,7 +164,7 @@ def test_a_retry_goes_on_with_the_folder_of_the_first_attempt(server: PrefectSer
     planned = str(plan_vms().folder / "plan.csv")
     try:
         state = import_vms.with_options(retries=1, retry_delay_seconds=2)(
-            dry_run=False, plan=planned, max_concurrent_imports=4, return_state=True
+            dry_run=False, planning=Planning(plan=planned), limits=Limits(max_concurrent_imports=4), return_state=True
         )
     finally:
         over.set()
@@ -170,7 +175,7 @@ def test_a_retry_goes_on_with_the_folder_of_the_first_attempt(server: PrefectSer
 
 
 def test_artifacts_show_findings_and_outcomes(server: PrefectServer, twin: Twin) -> None:
-    result = run_import(dry_run=False, max_concurrent_imports=8)
+    result = run_import(dry_run=False, limits=Limits(max_concurrent_imports=8))
     with get_client(sync_client=True) as client:
         found = {
             key: client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
@@ -243,7 +248,7 @@ def test_the_live_artifacts_show_a_run_at_work_and_its_failures(server: PrefectS
     watcher = threading.Thread(target=context.run, args=(look,))
     watcher.start()
     try:
-        state = import_vms(dry_run=False, max_concurrent_imports=2, batch_size=3, return_state=True)
+        state = import_vms(dry_run=False, limits=Limits(max_concurrent_imports=2, batch_size=3), return_state=True)
     finally:
         over.set()
         watcher.join()
@@ -307,7 +312,7 @@ def test_a_stopped_run_is_cancelled_and_says_how_far_it_came(server: PrefectServ
     thread = threading.Thread(target=interrupt)
     thread.start()
     try:
-        state = import_vms(dry_run=False, max_concurrent_imports=3, batch_size=4, return_state=True)
+        state = import_vms(dry_run=False, limits=Limits(max_concurrent_imports=3, batch_size=4), return_state=True)
     finally:
         over.set()
         thread.join()
@@ -322,7 +327,9 @@ def test_a_stopped_run_is_cancelled_and_says_how_far_it_came(server: PrefectServ
 def test_a_used_up_budget_is_a_stop_and_the_state_says_how_far_it_came(server: PrefectServer, twin: Twin) -> None:
     fault = {"kind": "job-fails", "step": "committed", "times": 0, "text": "the pool is full"}
     twin.faults.set(Script.model_validate({"faults": [fault]}))
-    state = import_vms(dry_run=False, max_concurrent_imports=1, failures_total=2, return_state=True)
+    state = import_vms(
+        dry_run=False, limits=Limits(max_concurrent_imports=1), safety=Safety(failures_total=2), return_state=True
+    )
     assert state.is_failed()
     with pytest.raises(Stopped) as raised:
         state.result()

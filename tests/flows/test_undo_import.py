@@ -9,13 +9,14 @@ from flows.undo_import import undo_import
 from ingest.cli.local_server import PrefectServer
 from ingest.errors import UsageError
 from ingest.twin.serving import Twin
+from tasks.parameters import Limits
 
 pytestmark = pytest.mark.server
 
 
 def test_a_run_is_previewed_and_given_back(server: PrefectServer, twin: Twin) -> None:
     twin.world.cloud.import_seconds = 0.02
-    folder = str(run_import(dry_run=False, max_concurrent_imports=8).folder)
+    folder = str(run_import(dry_run=False, limits=Limits(max_concurrent_imports=8)).folder)
     with twin.world.lock:
         kept = [one.instancename for one in twin.world.cloud.instances.values()][3:]
     for name in kept:
