@@ -121,7 +121,8 @@ def import_vms(
         )
     if dry_run:
         result = ImportResult(folder, checked, dry_run=True)
-        return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
+        blocked = f", {checked.blocked} blocked" if checked.blocked else ""
+        return Completed(message=f"dry run: {len(checked.ready)} would be imported{blocked}", data=result)
     existing_run_folder(folder).write(FLOW_RUN, f"{flow_run.id}\n".encode())
     options = import_options(limits, safety, tag=tag)
     runner: ThreadPoolTaskRunner[BatchResult] = ThreadPoolTaskRunner(max_workers=options.max_concurrent_imports)
@@ -142,7 +143,8 @@ def import_vms(
     if systemic.startswith(BUDGET_USED_UP):
         emit_event(BUDGET_EVENT, {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"}, payload={"why": systemic})
     if systemic:
-        raise RemoteError(
+        wrong = Stopped if systemic.startswith(BUDGET_USED_UP) else RemoteError
+        raise wrong(
             f"stopped: {systemic} ({message})",
             place=str(concluded.results_csv),
             cure=f"mend the cause (`ingest doctor`), then: ingest run --resume {folder} --yes",
