@@ -77,6 +77,28 @@ def render_findings(
     )
 
 
+def render_drift(
+    *,
+    title: str,
+    since: str,
+    sums: Sequence[tuple[int, str]],
+    switched: str,
+    rows: Sequence[Mapping[str, Any]],
+    whole: str,
+) -> bytes:
+    """The page of what changed on a site since the last snapshot, UTF-8. `sums` are numbers with their words."""
+    return _page(
+        "drift.html",
+        title=title,
+        since=since,
+        sums=sums,
+        switched=switched,
+        rows=rows[:_MOST_ROWS],
+        left_out=max(0, len(rows) - _MOST_ROWS),
+        whole=whole,
+    )
+
+
 def _page(template: str, **values: Any) -> bytes:
     environment = Environment(loader=PackageLoader("ingest.report"), autoescape=True)
     return environment.get_template(template).render(**values).encode()

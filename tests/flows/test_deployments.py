@@ -135,7 +135,7 @@ def test_bad_parameters_are_refused_by_the_form(server: PrefectServer, deployed:
 
 
 def test_form_explains_every_parameter(server: PrefectServer, deployed: None) -> None:
-    for name in ("plan-vms/plan-nightly", "import-vms/import", "undo-import/undo"):
+    for name in ("discover/discover", "plan-vms/plan-nightly", "import-vms/import", "undo-import/undo"):
         schema = _call(server, "GET", f"/deployments/name/{name}")["parameter_openapi_schema"]
         unexplained = [key for key, value in schema["properties"].items() if not value.get("description")]
         assert unexplained == []
