@@ -25,6 +25,7 @@ from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
+from tasks.approval import STATE_NAMES, Approval, approve_import
 from tasks.import_batch import import_batch
 from tasks.report_results import report_results
 from tasks.run_names import stamped
@@ -68,7 +69,7 @@ def import_stage(folder: str, options: ImportOptions) -> tuple[list[Outcome], bo
     with stop_signal() as stop, ImportRun(settings.cloudstack, vcenter, settings.run, where, stop, options) as run:
         tell(StageStarted("import_batch", len(run.calls)))
         numbers = itertools.count(1)
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcome] = list(run.left_alone)
         systemic = ""
         for wave in run.waves():
             for members in run.rounds(wave):
@@ -103,6 +104,7 @@ def import_vms(
     endpoint_slots: Limit = 0,
     grace_s: Grace = 20.0,
     tag: bool = False,
+    approval: Approval = Approval(),
 ) -> State[ImportResult]:
     """Import unmanaged VMware VMs into CloudStack: discover, list, plan, check, import.
 
@@ -127,6 +129,7 @@ def import_vms(
         endpoint_slots: Imports at once of all runs that share the ledger. 0: no limit.
         grace_s: Seconds running jobs are waited for after the run was told to stop.
         tag: Give imported VMs the tag ingest-run with the name of the run's folder.
+        approval: Who decides before anything is written.
     """
     if resume and (plan or rules):
         raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan and rules")
@@ -153,7 +156,15 @@ def import_vms(
     if dry_run:
         result = ImportResult(folder, checked, dry_run=True)
         return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
-    existing_run_folder(folder).write(FLOW_RUN, f"{flow_run.id}\n".encode())
+    run_folder = existing_run_folder(folder)
+    run_folder.write(FLOW_RUN, f"{flow_run.id}\n".encode())
+    decision = approve_import(run_folder, approval)
+    if not decision.approved:
+        concluded = conclude_from_journal(run_folder)
+        result = ImportResult(folder, checked, concluded.outcomes, stopped=True)
+        return Cancelled(
+            name=STATE_NAMES[decision.verdict], message=f"{decision.text}; nothing was imported", data=result
+        )
     options = ImportOptions(
         max_concurrent_imports=max_concurrent_imports,
         batch_size=batch_size,
@@ -164,6 +175,8 @@ def import_vms(
         endpoint_slots=endpoint_slots,
         canary=canary,
         tag=tag,
+        waves=decision.waves,
+        approved_digest=decision.digest,
         pace=Pace(grace_s=grace_s),
     )
     runner: ThreadPoolTaskRunner[BatchResult] = ThreadPoolTaskRunner(max_workers=max_concurrent_imports)
@@ -203,9 +216,12 @@ def _begun_before(runs_folder: str | None) -> RunFolder | None:
 
 
 def run_import(**parameters: Any) -> ImportResult:
-    """Run the flow in this process and give its result, also of a run that was stopped. Raises what the flow raised."""
+    """Run the flow in this process and give its result, also of a run that was stopped. Raises what the flow raised.
+
+    Whoever calls this has decided to import; only a run in the Prefect UI asks a person.
+    """
     try:
-        state = import_vms(**parameters, return_state=True)
+        state = import_vms(**{"approval": Approval(mode="auto_approve")} | parameters, return_state=True)
     finally:
         flush_to_server()
     result = state.result(raise_on_failure=not state.is_cancelled())

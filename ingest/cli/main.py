@@ -59,7 +59,7 @@ COMMANDS = {
     "4 rows failed, 5 stopped, 6 a server went away.",
     "status": "Say where VMs stand, across all runs: state, holder, and the next command. Changes nothing.\n\n"
     "Without --run the VMs of all runs that are not finished. Needs the ledger only.",
-    "history": "Show all that was ever noted of a VM, by any run on any machine. Changes nothing.\n\n"
+    "history": "Show all that was ever noted of a VM, or of a run with its approval. Changes nothing.\n\n"
     "With --verify exit code 4 when the history is not what was written.",
     "evidence": "Pack a run into one file that shows when it was altered: plan, findings, calls, results, history.\n\n"
     "With --check say whether such a file is as it was made; exit code 4 when not.",

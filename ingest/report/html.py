@@ -38,10 +38,11 @@ def render_report(
     why: Mapping[str, str] | None = None,
     plan: str = "",
     failures: Sequence[str] = (),
+    decisions: Sequence[str] = (),
 ) -> bytes:
     """The page of a finished run, UTF-8: what became of every row, what needs a hand first.
 
-    `failures` are the causes of failed rows, a line each.
+    `failures` are the causes of failed rows, `decisions` who approved or rejected the plan, a line each.
     """
     counts = Counter(outcome.status for outcome in outcomes)
     return _page(
@@ -51,6 +52,7 @@ def render_report(
         causes=causes_of(findings, why=why, plan=plan),
         affected=rows_hit(findings),
         failures=failures,
+        decisions=decisions,
         outcomes=sorted(outcomes, key=lambda one: (URGENCY.index(one.status), one.row)),
     )
 

@@ -36,6 +36,7 @@ EVIDENCE = "evidence.zip"
 UNDO = "undo.csv"
 SETTLED = "settled.csv"
 FLOW_RUN = "flow_run.txt"
+APPROVAL = "approval.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,157 @@
+"""The approval of a plan: what is shown, what was asked and decided. Writes `approval.json`, and the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections import defaultdict
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from ingest.engine.journal import outcomes_in
+from ingest.engine.ledger import RunRecord, open_ledger
+from ingest.errors import UsageError
+from ingest.model.approval import Approvals, Ask, Decision
+from ingest.plan.causes import CAUSES
+from ingest.plan.cells import is_yes
+from ingest.plan.sheet import read_sheet
+from ingest.report.approval import WaveInShort, approval_text
+from ingest.report.causes import causes_of
+from ingest.report.tables import csv_rows
+from ingest.settings import RunSettings
+from ingest.stages.run_folder import (
+    APPROVAL,
+    CALLS_JSON,
+    FINDINGS,
+    FINDINGS_PAGE,
+    JOURNAL,
+    PLAN,
+    RunFolder,
+)
+from ingest.stages.validate import read_calls
+
+
+def plan_digest(folder: RunFolder) -> str:
+    """The plan and the calls made of it, in 64 characters."""
+    found = hashlib.sha256()
+    for name in (PLAN, CALLS_JSON):
+        file = folder.file(name)
+        found.update(file.read_bytes() if file.exists() else b"")
+    return found.hexdigest()
+
+
+def summary_to_approve(folder: RunFolder) -> str:
+    """What a person must know before they approve the folder's calls, as Markdown."""
+    calls = read_calls(folder)
+    done = _done(folder)
+    rows = {row.line: row for row in read_sheet(folder.need(PLAN, made_by="validate")).rows}
+    waiting = [call for call in calls if call.row not in done]
+    stopped: dict[str, list[str]] = defaultdict(list)
+    for call in waiting:
+        if call.power != "leave" and rows[call.row]["power_state"] == "poweredOn":
+            stopped[call.power].append(call.vm)
+    waves = [
+        WaveInShort(
+            wave,
+            waiting=sum(call.wave == wave for call in waiting),
+            done=sum(call.wave == wave and call.row in done for call in calls),
+        )
+        for wave in sorted({call.wave for call in calls})
+    ]
+    return approval_text(
+        folder=str(folder.path),
+        digest=plan_digest(folder),
+        report=FINDINGS_PAGE,
+        waves=waves,
+        blocked=sum(is_yes(row["import"]) for row in rows.values()) - len(calls),
+        causes=causes_of(csv_rows(folder.need(FINDINGS, made_by="validate").read_bytes()), why=CAUSES),
+        stopped=dict(sorted(stopped.items(), reverse=True)),
+        started=[call.vm for call in waiting if call.start],
+    )
+
+
+def waves_waiting(folder: RunFolder) -> dict[int, int]:
+    """How many rows of each wave are not imported yet; waves without any are left out."""
+    counts: dict[int, int] = defaultdict(int)
+    done = _done(folder)
+    for call in read_calls(folder):
+        if call.row not in done:
+            counts[call.wave] += 1
+    return dict(sorted(counts.items()))
+
+
+def read_approvals(folder: RunFolder) -> Approvals:
+    """What was asked and decided in this folder. Raises UsageError when the file was damaged."""
+    path = folder.file(APPROVAL)
+    if not path.exists():
+        return Approvals()
+    try:
+        return Approvals.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise UsageError(
+            "does not say what was approved", place=str(path), cure="delete it: the plan is then approved anew"
+        ) from None
+
+
+def standing(folder: RunFolder, asker: str, digest: str) -> Decision | None:
+    """The approval this asker (a flow run) has for this very plan, while there is something left that it allows."""
+    own = [one for one in read_approvals(folder).decisions if one.asker == asker]
+    if not own or not own[-1].approved or own[-1].digest != digest:
+        return None
+    left = waves_waiting(folder)
+    return own[-1] if any(wave in left for wave in own[-1].waves or left) else None
+
+
+def note_ask(folder: RunFolder, *, asker: str, mode: str) -> Ask:
+    """A new question about the plan as it is now; on disk when this returns."""
+    known = read_approvals(folder)
+    digest = plan_digest(folder)
+    ask = Ask(key=f"approve-{digest[:12]}-{len(known.asks) + 1}", digest=digest, asker=asker, mode=mode)
+    _write(folder, known.model_copy(update={"asks": (*known.asks, ask)}))
+    return ask
+
+
+def open_ask(folder: RunFolder, asker: str) -> Ask | None:
+    """The last question of this asker, None when it was decided on."""
+    known = read_approvals(folder)
+    own = [one for one in known.asks if one.asker == asker]
+    decided = {one.ask for one in known.decisions}
+    return own[-1] if own and own[-1].key not in decided else None
+
+
+def note_decision(folder: RunFolder, decision: Decision, settings: RunSettings, endpoint: str) -> Decision:
+    """Keep a decision in the folder and in the ledger's history; durable when this returns."""
+    known = read_approvals(folder)
+    _write(folder, known.model_copy(update={"decisions": (*known.decisions, decision)}))
+    run = RunRecord(
+        run_id=folder.path.resolve().name,
+        actor=decision.by,
+        host=socket.gethostname(),
+        endpoint=endpoint,
+        plan_digest=decision.digest,
+        folder=str(folder.path),
+        started_at=decision.at,
+        ended_at="" if decision.approved else decision.at,
+        status="" if decision.approved else decision.verdict,
+    )
+    detail = {"waves": list(decision.waves), "reason": decision.reason, "flow_run": decision.asker}
+    with open_ledger(settings) as ledger:
+        if not ledger.runs(run.run_id):
+            ledger.open_run(run)
+        ledger.note_run(run, decision.verdict, {key: value for key, value in detail.items() if value})
+    return decision
+
+
+def now() -> str:
+    """This moment, UTC ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _done(folder: RunFolder) -> set[int]:
+    journal = folder.file(JOURNAL)
+    return {one.row for one in outcomes_in(journal) if one.status == "imported"} if journal.exists() else set()
+
+
+def _write(folder: RunFolder, approvals: Approvals) -> None:
+    folder.write(APPROVAL, approvals.model_dump_json(indent=1).encode() + b"\n")
