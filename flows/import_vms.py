@@ -205,9 +205,9 @@ def import_vms(
 
 
 def _begun_before(runs_folder: str | None) -> RunFolder | None:
-    """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, or a crashed worker."""
-    if (flow_run.run_count or 0) < 2:
-        return None
+    """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, a crashed worker, or an
+    approval it was suspended for (which Prefect does not count as another attempt).
+    """
     parent = Path(runs_folder) if runs_folder else site_settings().run.folder
     for path in parent.glob(f"*/{FLOW_RUN}"):
         if path.read_text(encoding="utf-8").strip() == str(flow_run.id):

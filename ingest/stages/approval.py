@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import socket
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -104,10 +105,11 @@ def standing(folder: RunFolder, asker: str, digest: str) -> Decision | None:
 
 
 def note_ask(folder: RunFolder, *, asker: str, mode: str) -> Ask:
-    """A new question about the plan as it is now; on disk when this returns."""
+    """A new question about the plan as it is now; on disk when this returns. Prefect answers a key it knows at once, so
+    none is used twice."""
     known = read_approvals(folder)
     digest = plan_digest(folder)
-    ask = Ask(key=f"approve-{digest[:12]}-{len(known.asks) + 1}", digest=digest, asker=asker, mode=mode)
+    ask = Ask(key=f"approve-{digest[:12]}-{secrets.token_hex(4)}", digest=digest, asker=asker, mode=mode)
     _write(folder, known.model_copy(update={"asks": (*known.asks, ask)}))
     return ask
 

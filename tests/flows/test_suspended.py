@@ -62,7 +62,11 @@ def test_suspended_approved_and_edited(server: PrefectServer, worker: None, twin
     (folder / "calls.json").write_text(json.dumps(calls), encoding="utf-8")
     assert answer(run, decision="approve everything", name="Ann")["status"] == "ACCEPT"
     run = _until(server, run, _over)
-    assert (run["state_type"], run["state_name"]) == ("CANCELLED", "PlanChanged"), run["state"]
+    assert (run["state_type"], run["state_name"]) == ("CANCELLED", "PlanChanged"), (
+        run["state"]["message"],
+        run["run_count"],
+        sorted((tmp_path / "runs").glob("*/*")),
+    )
     assert twin.world.cloud.journal.imports == []
 
     # The edited plan is shown, and approved as it is.
