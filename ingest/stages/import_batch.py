@@ -22,18 +22,18 @@ from ingest.engine.schedule.canary import canaries
 from ingest.engine.schedule.durations import DurationModel
 from ingest.engine.schedule.gates import Gates
 from ingest.engine.schedule.sizes import batches
-from ingest.engine.schedule.traits import DATASTORE, HOST, Key, Landscape, Shape, Traits
+from ingest.engine.schedule.traits import DATASTORE, HOST, Key, Shape, Traits
 from ingest.engine.schedule.watcher import JobWatcher
 from ingest.errors import IngestError, UsageError
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
-from ingest.model.snapshot import read_snapshot
 from ingest.settings import RunSettings
 from ingest.stages.approval import plan_digest
 from ingest.stages.ledger_claims import somebody
 from ingest.stages.power_switch import VCenterPower
-from ingest.stages.run_folder import JOURNAL, SNAPSHOT, RunFolder
+from ingest.stages.run_folder import JOURNAL, SEEN_ROWS, RunFolder
+from ingest.stages.seen_rows import SeenRows
 from ingest.stages.validate import read_calls
 
 _SLOT_EVERY_S = 0.5
@@ -109,16 +109,12 @@ class ImportRun:
         self._failed_shapes: set[Shape] = set()
 
     def __enter__(self) -> Self:
-        snapshot = read_snapshot(self._folder.need(SNAPSHOT, made_by="list_unmanaged"))
-        landscape = Landscape(snapshot)
-        self._traits: dict[int, Traits] = {call.row: landscape.traits(call) for call in self.calls}
-        self._planned = {(one.clusterid, one.name): one for one in snapshot.catalogue.unmanaged}
-        self._zones = {cluster.id: cluster.zoneid for cluster in snapshot.catalogue.clusters}
         options = self.options
         self._budget = FailureBudget(options.failures_per_cause, options.failures_total)
         limits = {HOST: options.per_host, DATASTORE: options.per_datastore}
         self._gates = Gates({kind: limit for kind, limit in limits.items() if limit})
         with self._stack as stack:
+            self._seen = stack.enter_context(SeenRows(self._folder.need(SEEN_ROWS, made_by="validate")))
             self._ledger: Ledger = stack.enter_context(open_ledger(self._settings))
             stack.enter_context(self._ledger.keep_alive())
             client = stack.enter_context(CloudStackClient(self._cloudstack))
@@ -172,10 +168,10 @@ class ImportRun:
         yield batches(rest, self.options.max_concurrent_imports, self.options.batch_size, self._races)
 
     def _shape(self, one: PlannedImport) -> Shape:
-        return self._traits[one.row].shape
+        return self._seen.traits[one.row].shape
 
     def _races(self, one: PlannedImport) -> frozenset[Key]:
-        return self._traits[one.row].races
+        return self._seen.traits[one.row].races
 
     def import_batch(self, rows: Sequence[PlannedImport]) -> BatchResult:
         """Import the rows of one batch; every step is in the ledger and the folder's journal before the next one."""
@@ -187,12 +183,12 @@ class ImportRun:
                 self._ledger,
                 self._watcher,
                 self._who,
-                planned=self._planned,
+                planned=self._seen.listed,
                 stop=self.stop,
                 abandon=self._abandon,
                 pace=self.options.pace,
                 power=self._power,
-                zones=self._zones,
+                zones=self._seen.zones,
             )
             batch = Batch(
                 importer,
@@ -200,7 +196,7 @@ class ImportRun:
                 stop=self.stop,
                 budget=self._budget,
                 gates=self._gates,
-                traits=self._traits,
+                traits=self._seen.traits,
                 refused=self._canary_of,
                 finish=lambda one, concluded: self._finish(client, one, concluded),
             )

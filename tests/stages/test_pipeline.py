@@ -114,6 +114,7 @@ def test_every_stage_leaves_its_files(two: Two) -> None:
             run_folder.FINDINGS_PAGE,
             run_folder.CALLS_JSON,
             run_folder.CALLS_CSV,
+            run_folder.SEEN_ROWS,
             run_folder.JOURNAL,
             run_folder.RESULTS,
             run_folder.REPORT,
