@@ -14,6 +14,7 @@ from ingest.stages.run_folder import fresh_run_folder
 from tasks.discover_networks import discover_networks
 from tasks.drift import report_drift
 from tasks.list_unmanaged import list_unmanaged
+from tasks.parameters import Selection, SiteName, path
 from tasks.run_names import stamped
 from tasks.site import site_settings
 
@@ -28,22 +29,21 @@ class DiscoverResult:
 
 @flow(name="discover", flow_run_name=stamped("discover"))
 def discover(
-    clusters: list[str] | None = None,
-    datacenter: str | None = None,
-    runs_folder: str | None = None,
-    against: str | None = None,
+    site: SiteName = "",
+    selection: Selection = Selection(),
+    against: str = "",
+    runs_folder: str = "",
 ) -> State[DiscoverResult]:
     """Take a snapshot of both sides and compare it with the last one. Changes nothing.
 
     Args:
-        clusters: CloudStack clusters to list, by name or UUID. Empty: every VMware cluster.
-        datacenter: vCenter datacenter to read, by name or path. Empty: all.
+        site: Name of the site's credentials blocks. Empty: the settings of the worker.
+        selection: Which VMs are looked at. Everything, unless named here.
+        against: Run folder on the worker to compare with. Empty: the last one of the same servers and selection.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
-        against: Run folder on the worker to compare with. Empty: the last one of the same servers and clusters.
     """
-    run = site_settings().run
-    with fresh_run_folder(Path(runs_folder) if runs_folder else run.folder) as folder:
-        discover_networks(str(folder.path), datacenter)
-        list_unmanaged(str(folder.path), clusters)
-        drifted = report_drift(str(folder.path), against)
+    with fresh_run_folder(path(runs_folder) or site_settings(site).run.folder) as folder:
+        discover_networks(str(folder.path), selection.datacenter or None, site)
+        list_unmanaged(str(folder.path), selection.clusters, site)
+        drifted = report_drift(str(folder.path), against or None)
     return Completed(message=drifted.summary, data=DiscoverResult(folder.path, drifted))

@@ -117,26 +117,32 @@ def run(
     with prefect_server(settings.run.state / "prefect") as server, shown(talk):
         talk.print(f"Prefect server: {server.ui_url}", markup=False)
         from flows.import_vms import run_import
+        from tasks.parameters import Limits, Planning, Safety, Selection
 
         result = run_import(
             dry_run=not yes,
-            plan=str(plan) if plan else None,
-            rules=str(rules) if rules else None,
-            clusters=cluster,
-            datacenter=datacenter,
-            max_concurrent_imports=max_concurrent_imports,
-            batch_size=batch_size,
-            on_critical=on_critical,
-            confirm_guesses=confirm_guesses,
-            checks=str(checks) if checks else None,
-            resume=str(resume) if resume else None,
-            canary=canary,
-            failures_per_cause=failures_per_cause,
-            failures_total=failures_total,
-            per_host=per_host,
-            per_datastore=per_datastore,
-            endpoint_slots=endpoint_slots,
-            grace_s=grace,
+            resume=str(resume or ""),
+            selection=Selection(clusters=cluster or [], datacenter=datacenter or ""),
+            planning=Planning(
+                plan=str(plan or ""),
+                rules=str(rules or ""),
+                checks=str(checks or ""),
+                confirm_guesses=confirm_guesses,
+            ),
+            limits=Limits(
+                max_concurrent_imports=max_concurrent_imports,
+                batch_size=batch_size,
+                per_host=per_host,
+                per_datastore=per_datastore,
+                endpoint_slots=endpoint_slots,
+            ),
+            safety=Safety(
+                on_critical=on_critical,
+                canary=canary,
+                failures_per_cause=failures_per_cause,
+                failures_total=failures_total,
+                grace_s=grace,
+            ),
             tag=tag,
         )
     show_result(result, format)

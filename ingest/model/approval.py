@@ -17,7 +17,7 @@ class Ask(BaseModel):
     key: str
     digest: str
     asker: str
-    mode: str
+    mode: Literal["suspend", "pause"]
 
 
 class Decision(BaseModel):

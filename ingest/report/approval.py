@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,6 +63,27 @@ def approval_text(
         if len(causes) > _MOST_CAUSES:
             lines.append(f"\nand {len(causes) - _MOST_CAUSES} more causes.")
     lines += ["", f"Plan `{digest[:12]}` in `{folder}` on the worker; findings: `{report}`, calls: `calls.csv` there."]
+    return "\n".join(lines)
+
+
+def undo_text(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """What giving back would do, as Markdown. Rows are (VM or network, name, status of the preview, what is said)."""
+    counts = Counter((kind, status) for kind, _, status, _ in rows)
+    names: dict[str, list[str]] = {}
+    for kind, name, status, _ in rows:
+        if status in ("to-undo", "to-delete"):
+            names.setdefault(kind, []).append(name)
+    lines = [
+        "**"
+        + (", ".join(f"{number} {kind}s {status}" for (kind, status), number in counts.items()) or "nothing")
+        + "**"
+    ]
+    for kind, known in names.items():
+        what = "CloudStack forgets, vCenter keeps" if kind == "vm" else "Deleted if empty by then"
+        lines += ["", f"{what}: {_names(known)}."]
+    said = [{"name": name, "status": status, "why": why} for _, name, status, why in rows if why]
+    if said:
+        lines += ["", markdown_table(("name", "status", "why"), said[:_MOST_CAUSES]).rstrip()]
     return "\n".join(lines)
 
 

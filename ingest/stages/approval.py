@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections import defaultdict
 from datetime import UTC, datetime
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -104,7 +105,7 @@ def standing(folder: RunFolder, asker: str, digest: str) -> Decision | None:
     return own[-1] if any(wave in left for wave in own[-1].waves or left) else None
 
 
-def note_ask(folder: RunFolder, *, asker: str, mode: str) -> Ask:
+def note_ask(folder: RunFolder, *, asker: str, mode: Literal["suspend", "pause"]) -> Ask:
     """A new question about the plan as it is now; on disk when this returns. Prefect answers a key it knows at once, so
     none is used twice."""
     known = read_approvals(folder)
@@ -126,23 +127,31 @@ def note_decision(folder: RunFolder, decision: Decision, settings: RunSettings, 
     """Keep a decision in the folder and in the ledger's history; durable when this returns."""
     known = read_approvals(folder)
     _write(folder, known.model_copy(update={"decisions": (*known.decisions, decision)}))
+    run_id = folder.path.resolve().name
+    note_in_ledger(decision, settings, endpoint, run_id=run_id, folder=str(folder.path))
+    return decision
+
+
+def note_in_ledger(
+    decision: Decision, settings: RunSettings, endpoint: str, *, run_id: str, folder: str, what: str = ""
+) -> None:
+    """Write a decision into the history: what (`undo `) was approved, rejected, or not decided on, by whom."""
     run = RunRecord(
-        run_id=folder.path.resolve().name,
+        run_id=run_id,
         actor=decision.by,
         host=socket.gethostname(),
         endpoint=endpoint,
         plan_digest=decision.digest,
-        folder=str(folder.path),
+        folder=folder,
         started_at=decision.at,
         ended_at="" if decision.approved else decision.at,
         status="" if decision.approved else decision.verdict,
     )
     detail = {"waves": list(decision.waves), "reason": decision.reason, "flow_run": decision.asker}
     with open_ledger(settings) as ledger:
-        if not ledger.runs(run.run_id):
+        if not what and not ledger.runs(run_id):
             ledger.open_run(run)
-        ledger.note_run(run, decision.verdict, {key: value for key, value in detail.items() if value})
-    return decision
+        ledger.note_run(run, f"{what}{decision.verdict}", {key: value for key, value in detail.items() if value})
 
 
 def now() -> str:

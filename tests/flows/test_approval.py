@@ -21,7 +21,7 @@ from ingest.settings import load_settings
 from ingest.stages.approval import read_approvals
 from ingest.stages.run_folder import existing_run_folder
 from ingest.twin.serving import Twin
-from tasks.approval import Approval
+from tasks.parameters import Approval, Limits
 
 pytestmark = pytest.mark.server
 
@@ -73,7 +73,9 @@ class Person:
 
 def _import(folder: Path, minutes: float = 2) -> State[Any]:
     approval = Approval(mode="pause", timeout_minutes=minutes)
-    return import_vms(dry_run=False, resume=str(folder), max_concurrent_imports=8, approval=approval, return_state=True)
+    return import_vms(
+        dry_run=False, resume=str(folder), limits=Limits(max_concurrent_imports=8), approval=approval, return_state=True
+    )
 
 
 def _in_two_waves(folder: Path) -> None:

@@ -21,7 +21,7 @@ from flows.plan_vms import plan_vms
 from ingest.cli.local_server import PrefectServer
 from ingest.errors import FindingsBlock, RemoteError, Unauthorised
 from ingest.twin.serving import Twin
-from tasks.approval import Approval
+from tasks.parameters import Approval, Limits, Planning, Safety
 
 pytestmark = pytest.mark.server
 
@@ -34,7 +34,7 @@ def _results(folder: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("in_flight", [1, 4])
 def test_imports_everything_once_and_never_more_at_a_time(server: PrefectServer, twin: Twin, in_flight: int) -> None:
     twin.world.cloud.import_seconds = 0.1
-    result = run_import(dry_run=False, max_concurrent_imports=in_flight, batch_size=2)
+    result = run_import(dry_run=False, limits=Limits(max_concurrent_imports=in_flight, batch_size=2))
     journal = twin.world.cloud.journal
     assert result.counts == {"imported": 24}
     assert sorted(moref for moref, _ in journal.imports) == sorted(twin.world.vms)
@@ -59,8 +59,8 @@ def test_dry_run_stops_before_the_first_write_and_shows_it(server: PrefectServer
 
 def test_second_run_finds_nothing_to_import(server: PrefectServer, twin: Twin) -> None:
     twin.world.cloud.import_seconds = 0.02
-    run_import(dry_run=False, max_concurrent_imports=8)
-    again = run_import(dry_run=False, max_concurrent_imports=8)
+    run_import(dry_run=False, limits=Limits(max_concurrent_imports=8))
+    again = run_import(dry_run=False, limits=Limits(max_concurrent_imports=8))
     assert again.counts == {"skipped": 24}
     assert {outcome.error for outcome in again.outcomes} == {"already managed by CloudStack"}
     assert len(twin.world.cloud.journal.imports) == 24
@@ -79,7 +79,7 @@ def test_an_edited_plan_is_imported_as_it_is(server: PrefectServer, twin: Twin, 
         writer.writeheader()
         writer.writerows(rows)
     before = edited.read_bytes()
-    result = run_import(dry_run=False, plan=str(edited))
+    result = run_import(dry_run=False, planning=Planning(plan=str(edited)))
     assert result.counts == {"imported": 1, "skipped": 23}
     (instance,) = twin.world.cloud.instances.values()
     assert (instance.name, instance.displayname) == ("renamed-by-hand", "Renamed by hand")
@@ -92,9 +92,9 @@ def test_critical_findings_leave_rows_out_or_stop_the_run(server: PrefectServer,
         suspended.power_state = "suspended"
         twin.world.touch(suspended)
     with pytest.raises(FindingsBlock, match="1 rows have critical findings"):
-        run_import(dry_run=False, on_critical="stop")
+        run_import(dry_run=False, safety=Safety(on_critical="stop"))
     assert twin.world.cloud.journal.imports == []
-    result = run_import(dry_run=False, on_critical="exclude", max_concurrent_imports=8)
+    result = run_import(dry_run=False, safety=Safety(on_critical="exclude"), limits=Limits(max_concurrent_imports=8))
     assert result.counts == {"imported": 23, "blocked": 1}
     assert suspended.moref not in {moref for moref, _ in twin.world.cloud.journal.imports}
 
@@ -131,7 +131,11 @@ def test_server_in_maintenance_stops_the_line_and_loses_nothing(server: PrefectS
     from flows import import_vms as flow_module
 
     with pytest.raises(RemoteError, match="Maintenance or Shutdown"):
-        flow_module.run_import(dry_run=False, plan=str(planned.folder / "plan.csv"), max_concurrent_imports=2)
+        flow_module.run_import(
+            dry_run=False,
+            planning=Planning(plan=str(planned.folder / "plan.csv")),
+            limits=Limits(max_concurrent_imports=2),
+        )
     assert twin.world.cloud.journal.imports == []
 
 
@@ -152,8 +156,8 @@ def test_a_retry_goes_on_with_the_folder_of_the_first_attempt(server: PrefectSer
     try:
         state = import_vms.with_options(retries=1, retry_delay_seconds=2)(
             dry_run=False,
-            plan=planned,
-            max_concurrent_imports=4,
+            planning=Planning(plan=planned),
+            limits=Limits(max_concurrent_imports=4),
             approval=Approval(mode="auto_approve"),
             return_state=True,
         )
@@ -166,7 +170,7 @@ def test_a_retry_goes_on_with_the_folder_of_the_first_attempt(server: PrefectSer
 
 
 def test_artifacts_show_findings_and_outcomes(server: PrefectServer, twin: Twin) -> None:
-    result = run_import(dry_run=False, max_concurrent_imports=8)
+    result = run_import(dry_run=False, limits=Limits(max_concurrent_imports=8))
     with get_client(sync_client=True) as client:
         found = {
             key: client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
