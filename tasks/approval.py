@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 
 from ingest.model.approval import Ask, Decision, Verdict
 from ingest.report.approval import undo_text
+from ingest.settings import RunSettings
 from ingest.stages.approval import (
     note_ask,
     note_decision,
@@ -25,6 +26,7 @@ from ingest.stages.approval import (
 from ingest.stages.ledger_claims import somebody
 from ingest.stages.run_folder import RunFolder
 from ingest.stages.undo_import import UndoRow
+from ingest.stages.validate import read_calls
 from tasks.artifacts import markdown
 from tasks.asking import EVERYTHING, REJECT, Answer, answer_to, ask, possible
 from tasks.parameters import Approval
@@ -46,21 +48,25 @@ def approve_import(folder: RunFolder, approval: Approval, site: str = "") -> Dec
     Does not return when the run is suspended: the flow runs from the top when somebody has decided. Nothing may be
     written unless the decision is `approved`; then only what has its digest.
     """
-    asker = str(flow_run.id)
-    known = standing(folder, asker, plan_digest(folder))
+    asker, settings = str(flow_run.id), site_settings(site)
+
+    def noted(decision: Decision) -> Decision:
+        return note_decision(folder, decision, settings.run, settings.cloudstack.url)
+
+    known = standing(folder, settings.run, asker)
     if known:
         return known  # a retried run goes on with what it was allowed
-    if approval.mode == "auto_approve":
-        allowed = Decision(verdict="approved", digest=plan_digest(folder), at=now(), by=somebody(), asker=asker)
-        return _noted(folder, site, allowed)
+    if approval.mode == "auto_approve" or not read_calls(folder):
+        digest = plan_digest(folder)
+        return noted(Decision(verdict="approved", digest=digest, at=now(), by=somebody(), asker=asker))
     question = open_ask(folder, asker)
     answer = answer_to(question.key, question.mode) if question else None
     if question is None or answer is None:
         if question:  # its time ran out while nothing of ours was running
-            _noted(folder, site, _decision(folder, question, None, approval))
+            noted(_decision(folder, question, None, approval))
         question = note_ask(folder, asker=asker, mode=possible(approval.mode))
-        answer = _ask(folder, question, approval)
-    return _noted(folder, site, _decision(folder, question, answer, approval))
+        answer = _ask(folder, question, approval, settings.run)
+    return noted(_decision(folder, question, answer, approval))
 
 
 def approve_undo(rows: Sequence[UndoRow], run_folder: str, approval: Approval, site: str = "") -> Decision:
@@ -82,16 +88,11 @@ def approve_undo(rows: Sequence[UndoRow], run_folder: str, approval: Approval, s
     return decision
 
 
-def _noted(folder: RunFolder, site: str, decision: Decision) -> Decision:
-    settings = site_settings(site)
-    return note_decision(folder, decision, settings.run, settings.cloudstack.url)
-
-
-def _ask(folder: RunFolder, question: Ask, approval: Approval) -> Answer | None:
+def _ask(folder: RunFolder, question: Ask, approval: Approval, settings: RunSettings) -> Answer | None:
     """Show the plan and wait."""
-    text = summary_to_approve(folder)
+    text = summary_to_approve(folder, settings)
     markdown("approval", text)
-    waves = waves_waiting(folder)
+    waves = waves_waiting(folder, settings)
     some = [f"{_ONLY}{wave}" for wave in waves] if len(waves) > 1 else []
     choices = [EVERYTHING, *some, REJECT]
     return ask(question.key, question.mode, text=text, choices=choices, timeout_minutes=approval.timeout_minutes)

@@ -6,15 +6,17 @@ import hashlib
 import secrets
 import socket
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import ValidationError
 
-from ingest.engine.journal import outcomes_in
 from ingest.engine.ledger import RunRecord, open_ledger
+from ingest.engine.rows import key_of
 from ingest.errors import UsageError
 from ingest.model.approval import Approvals, Ask, Decision
+from ingest.model.request import PlannedImport
 from ingest.plan.causes import CAUSES
 from ingest.plan.cells import is_yes
 from ingest.plan.sheet import read_sheet
@@ -27,7 +29,6 @@ from ingest.stages.run_folder import (
     CALLS_JSON,
     FINDINGS,
     FINDINGS_PAGE,
-    JOURNAL,
     PLAN,
     RunFolder,
 )
@@ -43,10 +44,10 @@ def plan_digest(folder: RunFolder) -> str:
     return found.hexdigest()
 
 
-def summary_to_approve(folder: RunFolder) -> str:
+def summary_to_approve(folder: RunFolder, settings: RunSettings) -> str:
     """What a person must know before they approve the folder's calls, as Markdown."""
     calls = read_calls(folder)
-    done = _done(folder)
+    done = _done(calls, settings)
     rows = {row.line: row for row in read_sheet(folder.need(PLAN, made_by="validate")).rows}
     waiting = [call for call in calls if call.row not in done]
     stopped: dict[str, list[str]] = defaultdict(list)
@@ -73,11 +74,12 @@ def summary_to_approve(folder: RunFolder) -> str:
     )
 
 
-def waves_waiting(folder: RunFolder) -> dict[int, int]:
+def waves_waiting(folder: RunFolder, settings: RunSettings) -> dict[int, int]:
     """How many rows of each wave are not imported yet; waves without any are left out."""
     counts: dict[int, int] = defaultdict(int)
-    done = _done(folder)
-    for call in read_calls(folder):
+    calls = read_calls(folder)
+    done = _done(calls, settings)
+    for call in calls:
         if call.row not in done:
             counts[call.wave] += 1
     return dict(sorted(counts.items()))
@@ -96,12 +98,12 @@ def read_approvals(folder: RunFolder) -> Approvals:
         ) from None
 
 
-def standing(folder: RunFolder, asker: str, digest: str) -> Decision | None:
+def standing(folder: RunFolder, settings: RunSettings, asker: str) -> Decision | None:
     """The approval this asker (a flow run) has for this very plan, while there is something left that it allows."""
     own = [one for one in read_approvals(folder).decisions if one.asker == asker]
-    if not own or not own[-1].approved or own[-1].digest != digest:
+    if not own or not own[-1].approved or own[-1].digest != plan_digest(folder):
         return None
-    left = waves_waiting(folder)
+    left = waves_waiting(folder, settings)
     return own[-1] if any(wave in left for wave in own[-1].waves or left) else None
 
 
@@ -159,9 +161,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _done(folder: RunFolder) -> set[int]:
-    journal = folder.file(JOURNAL)
-    return {one.row for one in outcomes_in(journal) if one.status == "imported"} if journal.exists() else set()
+def _done(calls: Sequence[PlannedImport], settings: RunSettings) -> set[int]:
+    """The rows whose VM is imported, by any run, and was not given back since."""
+    with open_ledger(settings) as ledger:
+        imported = {entry.vm.text for entry in ledger.entries(state="imported")}
+    return {call.row for call in calls if key_of(call).text in imported}
 
 
 def _write(folder: RunFolder, approvals: Approvals) -> None:

@@ -66,7 +66,7 @@ def _decision(folder: RunFolder, asker: str = "run-1", ask: str = "", waves: tup
 
 def test_an_approval_stands_for_its_run_and_its_plan(folder: RunFolder, tmp_path: Path) -> None:
     settings = RunSettings(state=tmp_path / "state")
-    assert standing(folder, "run-1", plan_digest(folder)) is None
+    assert standing(folder, settings, "run-1") is None
     ask = note_ask(folder, asker="run-1", mode="suspend")
     assert open_ask(folder, "run-1") == ask
     assert open_ask(folder, "run-2") is None
@@ -74,24 +74,24 @@ def test_an_approval_stands_for_its_run_and_its_plan(folder: RunFolder, tmp_path
     ask = read_approvals(folder).asks[-1]
     given = note_decision(folder, _decision(folder, ask=ask.key, waves=(1,)), settings, "https://cloud")
     assert open_ask(folder, "run-1") is None
-    assert standing(folder, "run-1", plan_digest(folder)) == given
-    assert standing(folder, "run-2", plan_digest(folder)) is None
+    assert standing(folder, settings, "run-1") == given
+    assert standing(folder, settings, "run-2") is None
     with open_ledger(settings) as ledger:
         (line,) = ledger.history(run_id="run")
         assert (line.what, line.actor, line.plan_digest) == ("approved", "Ann", given.digest)
         assert line.detail == {"waves": [1], "flow_run": "run-1"}
     calls = folder.file(CALLS_JSON)
     calls.write_bytes(calls.read_bytes().replace(b'"start": false', b'"start": true', 1))
-    assert standing(folder, "run-1", plan_digest(folder)) is None
+    assert standing(folder, settings, "run-1") is None
     note_decision(folder, given.model_copy(update={"verdict": "rejected"}), settings, "https://cloud")
-    assert standing(folder, "run-1", given.digest) is None
+    assert standing(folder, settings, "run-1") is None
     folder.file(APPROVAL).write_text("{", encoding="utf-8")
     with pytest.raises(UsageError, match="does not say what was approved"):
         read_approvals(folder)
 
 
-def test_the_summary_tells_what_would_be_switched_off(site: Site, folder: RunFolder) -> None:
-    text = summary_to_approve(folder)
+def test_the_summary_tells_what_would_be_switched_off(site: Site, folder: RunFolder, tmp_path: Path) -> None:
+    text = summary_to_approve(folder, RunSettings(state=tmp_path / "state"))
     on = [vm.name for vm in site.world.vms.values() if vm.power_state == "poweredOn"]
     assert f"**{len(on)} running VMs are asked to shut down**" in text
     assert all(f"`{name}`" in text for name in on)
@@ -123,7 +123,7 @@ def test_only_what_was_approved_is_imported(site: Site, folder: RunFolder, tmp_p
     assert {one.error for one in first[2:]} == {"wave 2 is not approved"}
     assert len(journal.imports) == 2
     # Nothing is left of what was approved: a retried run asks anew.
-    assert standing(folder, "run-1", plan_digest(folder)) is None
-    assert waves_waiting(folder) == {2: 4}
+    assert standing(folder, settings, "run-1") is None
+    assert waves_waiting(folder, settings) == {2: 4}
     assert [one.status for one in run(2)] == ["imported"] * 6
     assert len(journal.imports) == 6
