@@ -13,8 +13,9 @@ import pytest
 import requests
 from prefect.client.schemas.objects import State
 
-from flows.import_vms import import_vms
+from flows.import_vms import import_vms, run_import
 from flows.plan_vms import plan_vms
+from flows.undo_import import undo_import
 from ingest.cli.local_server import PrefectServer
 from ingest.engine.ledger import open_ledger
 from ingest.settings import load_settings
@@ -171,3 +172,25 @@ def test_what_is_not_approved_ends_in_a_state_that_says_so(server: PrefectServer
         ]
     (kept,) = _call(server, "/flow_runs/filter", flow_runs={"id": {"any_": [str(state.state_details.flow_run_id)]}})
     assert kept["state_name"] == expected[0]
+
+
+def test_giving_back_is_previewed_and_approved(server: PrefectServer, twin: Twin) -> None:
+    twin.world.cloud.import_seconds = 0.02
+    folder = run_import(dry_run=False, limits=Limits(max_concurrent_imports=8)).folder
+    answers = iter([{"decision": "reject", "name": "Bo", "reason": "wrong run"}, {"decision": "approve everything"}])
+
+    def deeds(run: dict[str, Any]) -> None:
+        assert not any(one.removed for one in twin.world.cloud.instances.values())
+        assert _call(server, f"/flow_runs/{run['id']}/resume", run_input=next(answers))["status"] == "ACCEPT"
+
+    def undo() -> State[Any]:
+        with Person(server, deeds):
+            return undo_import(str(folder), dry_run=False, approval=Approval(mode="pause"), return_state=True)
+
+    state = undo()
+    assert (state.name, str(state.message).partition(" (")[0]) == ("Rejected", "rejected by Bo: wrong run")
+    assert undo().message == "24 undone"
+    assert all(one.removed for one in twin.world.cloud.instances.values())
+    with open_ledger(load_settings().run) as ledger:
+        told = [line.what for line in ledger.history(run_id=folder.name) if not line.vm_key]
+    assert told == ["approved", "undo rejected", "undo approved"]
