@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.plan_vms import plan_vms
@@ -25,6 +25,7 @@ from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.approval import STATE_NAMES, approve_import
+from tasks.endings import cancelled
 from tasks.import_batch import import_batch
 from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options, path
 from tasks.report_results import report_results
@@ -128,7 +129,7 @@ def import_vms(
         concluded = conclude_from_journal(run_folder)
         result = ImportResult(folder, checked, concluded.outcomes, stopped=True)
         message = f"{decision.text}; nothing was imported"
-        return Cancelled(name=STATE_NAMES[decision.verdict], message=message, data=result)
+        return cancelled(message, result, STATE_NAMES[decision.verdict])
     options = import_options(limits, safety, tag=tag, decision=decision)
     runner: ThreadPoolTaskRunner[BatchResult] = ThreadPoolTaskRunner(max_workers=options.max_concurrent_imports)
     stage = import_stage.with_options(
@@ -151,7 +152,7 @@ def import_vms(
             cure=f"mend the cause (`ingest doctor`), then: ingest run --resume {folder} --yes",
         )
     if stopped:
-        return Cancelled(message=f"stopped: {message}", data=result)
+        return cancelled(f"stopped: {message}", result)
     return Completed(message=message, data=result)
 
 

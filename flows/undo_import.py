@@ -6,11 +6,12 @@ from collections import Counter
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed
+from prefect.states import Completed
 
 from ingest.errors import RemoteError, UsageError
 from ingest.stages.undo_import import UndoRow
 from tasks.approval import STATE_NAMES, approve_undo
+from tasks.endings import cancelled
 from tasks.parameters import Approval, SiteName
 from tasks.run_names import stamped
 from tasks.stop_signal import stop_signal
@@ -44,7 +45,7 @@ def undo_import(
         decision = approve_undo(rows, run_folder, approval, site)
         if not decision.approved:
             message = f"{decision.text}; nothing was given back"
-            return Cancelled(name=STATE_NAMES[decision.verdict], message=message, data=rows)
+            return cancelled(message, rows, STATE_NAMES[decision.verdict])
     with stop_signal() as stop:
         rows = undo_task(run_folder or None, vm, dry_run, stop, site)
     counts = Counter(row.status for row in rows)
@@ -52,7 +53,7 @@ def undo_import(
     if dry_run:
         return Completed(message=f"preview: {message}", data=rows)
     if stop.is_set():
-        return Cancelled(message=f"stopped: {message}", data=rows)
+        return cancelled(f"stopped: {message}", rows)
     left = [row for row in rows if row.status not in _FINE]
     if left:
         raise RemoteError(

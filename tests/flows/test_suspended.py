@@ -69,6 +69,8 @@ def test_suspended_approved_and_edited(server: PrefectServer, worker: None, twin
     )
     assert twin.world.cloud.journal.imports == []
 
+    ended = run
+
     # The edited plan is shown, and approved as it is.
     run = start(dry_run=False, resume=str(folder))
     assert answer(run, decision="approve everything", name="Ann")["status"] == "ACCEPT"
@@ -80,3 +82,5 @@ def test_suspended_approved_and_edited(server: PrefectServer, worker: None, twin
         "plan changed",
         "approved",
     ]
+    # Its process ended long ago; the worker took that for no crash.
+    assert _call(server, "GET", f"/flow_runs/{ended['id']}")["state_name"] == "PlanChanged"
