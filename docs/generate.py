@@ -89,7 +89,7 @@ def settings_page() -> str:
         "Value by value, the first that is found wins:\n",
         "1. the environment variable;",
         "2. the TOML file: `INGEST_CONFIG`, else `ingest.toml` in the working folder, tables `[cloudstack]`,",
-        "   `[vcenter]`, `[run]`;",
+        "   `[vcenter]`, `[run]`, `[health]`;",
         "3. secrets only, and only inside flows: the Prefect Secret block of the given name;",
         "4. the default.\n",
         "Secrets in the TOML file are refused. An unknown variable that starts with `INGEST_` is refused too.\n",

@@ -10,7 +10,6 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.futures import as_completed
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -27,6 +26,8 @@ from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.approval import STATE_NAMES, approve_import
 from tasks.endings import cancelled
 from tasks.import_batch import import_batch
+from tasks.interruption import as_they_end
+from tasks.live_artifacts import live_artifacts
 from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options, path
 from tasks.report_results import report_results
 from tasks.run_names import stamped
@@ -70,7 +71,7 @@ def import_stage(folder: str, options: ImportOptions, site: str = "") -> tuple[l
         for wave in run.waves():
             for members in run.rounds(wave):
                 futures = [import_batch.submit(run, next(numbers), rows[0].vm, len(rows), rows) for rows in members]
-                for future in as_completed(futures):
+                for future in as_they_end(futures, stop):
                     batch: BatchResult = future.result()
                     outcomes.extend(batch.outcomes)
                     systemic = systemic or batch.systemic
@@ -137,7 +138,8 @@ def import_vms(
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:
-        outcomes, stopped, systemic = stage(str(folder), options, site)
+        with live_artifacts():
+            outcomes, stopped, systemic = stage(str(folder), options, site)
     except BaseException:
         # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
         conclude_from_journal(existing_run_folder(folder))

@@ -27,7 +27,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ingest.errors import SettingsError
-from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
+from ingest.model.endpoints import CloudStackEndpoint, HealthEndpoint, VCenterEndpoint
 
 ENV_PREFIX = "INGEST_"
 CONFIG_VARIABLE = "INGEST_CONFIG"
@@ -59,6 +59,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cloudstack": CloudStackEndpoint,
     "vcenter": VCenterEndpoint,
     "run": RunSettings,
+    "health": HealthEndpoint,
 }
 
 
@@ -94,6 +95,11 @@ class Settings:
     def vcenter(self) -> VCenterEndpoint:
         """The vCenter endpoint. Raises SettingsError naming what is missing or wrong, and how to set it."""
         return self._section("vcenter", VCenterEndpoint)
+
+    @property
+    def health(self) -> HealthEndpoint:
+        """How health checks reach guests."""
+        return self._section("health", HealthEndpoint)
 
     @property
     def run(self) -> RunSettings:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.cloudstack.jobs import FAILED, job_failure
-from ingest.engine.events import JobOver, RowDone, RowStarted, tell
+from ingest.engine.events import JobOver, RowDone, RowLooking, RowReady, RowRunning, RowStarted, tell
 from ingest.engine.journal import RunJournal
 from ingest.engine.rows import Concluded, Pace, Ready, RowImporter
 from ingest.engine.schedule.budget import FailureBudget
@@ -84,6 +84,7 @@ class Batch:
         if why is not None:
             self._tell(one, Concluded(Outcome(one.row, one.vm, "held" if why else "not-started", error=why)))
             return None
+        tell(RowLooking(one.row, one.vm))
         try:
             prepared = self._rows.prepare(one)
         except SYSTEMIC as error:
@@ -97,6 +98,7 @@ class Batch:
             self._count(one, prepared)
             self._tell(one, prepared)
             return None
+        tell(RowReady(one.row, one.vm))
         return prepared
 
     def _held_back(self, one: PlannedImport) -> str | None:
@@ -124,7 +126,7 @@ class Batch:
             self._tell(one, Concluded(Outcome(one.row, one.vm, "held" if why else "not-started", error=why)))
             return None
         self._journal.note("intent", row=one.row, vm=one.vm, job_id=ready.job_id)
-        tell(RowStarted(one.row, one.vm))
+        tell(RowStarted(one.row, one.vm, ready.job_id))
         try:
             concluded = self._rows.send(ready)
         except SYSTEMIC as error:
@@ -145,6 +147,7 @@ class Batch:
             self._tell(one, concluded)
             return None
         self._journal.note("submitted", row=one.row, vm=one.vm, job_id=ready.job_id)
+        tell(RowRunning(one.row, one.vm, ready.job_id))
         return ready
 
     def _follow(self, ready: Ready | None) -> tuple[Ready, Job | Concluded] | None:
@@ -155,7 +158,7 @@ class Batch:
             over = self._rows.follow(ready)
         finally:
             ready.held.close()
-            tell(JobOver(ready.one.row, ready.one.vm))
+            tell(JobOver(ready.one.row, ready.one.vm, ready.job_id))
         if isinstance(over, Job) and over.jobstatus == FAILED:
             error = job_failure(over)
             self._budget.count(cause_of(error.code, error.text), self._traits[ready.one.row])

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from ingest.model.outcome import URGENCY, Outcome
+from ingest.model.outcome import URGENCY, FailedTogether, Outcome
 from ingest.report.causes import causes_of, rows_hit
 
 _MOST_ROWS = 2000
@@ -37,12 +37,12 @@ def render_report(
     findings: Sequence[Mapping[str, str]],
     why: Mapping[str, str] | None = None,
     plan: str = "",
-    failures: Sequence[str] = (),
+    failures: Sequence[FailedTogether] = (),
     decisions: Sequence[str] = (),
 ) -> bytes:
     """The page of a finished run, UTF-8: what became of every row, what needs a hand first.
 
-    `failures` are the causes of failed rows, `decisions` who approved or rejected the plan, a line each.
+    `failures` are the rows that need a hand, by cause; `decisions` who approved or rejected the plan, a line each.
     """
     counts = Counter(outcome.status for outcome in outcomes)
     return _page(

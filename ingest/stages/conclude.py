@@ -45,7 +45,7 @@ def conclude(folder: RunFolder, outcomes: Sequence[Outcome]) -> Concluded:
         findings=findings,
         why=CAUSES,
         plan=str(folder.file(PLAN)),
-        failures=[group.text for group in failed_together(everything)],
+        failures=failed_together(everything),
         decisions=[f"{one.at} {one.text}" for one in read_approvals(folder).decisions],
     )
     return Concluded(tuple(everything), results_csv, folder.write(REPORT, page))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import Self
 
 from ingest.cloudstack.client import CloudStackClient
 from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
+from ingest.engine.events import ImportBegan, RowDone, Stopping, tell
 from ingest.engine.importing import Batch, BatchResult
 from ingest.engine.journal import RunJournal, outcomes_in
 from ingest.engine.ledger import Ledger, RunRecord, open_ledger
@@ -37,6 +38,7 @@ from ingest.stages.seen_rows import SeenRows
 from ingest.stages.validate import read_calls
 
 _SLOT_EVERY_S = 0.5
+_LAST_WORDS_S = 10.0  # after the grace: batches let go of their rows
 _START_EVERY_S, _START_TIMEOUT_S = 1.0, 1800.0
 
 
@@ -104,6 +106,8 @@ class ImportRun:
         self._stack = ExitStack()
         self._abandon = threading.Event()
         self._over = threading.Event()
+        self._batches = threading.Condition()
+        self._at_work = 0
         self._tried: set[Shape] = set()
         self._canaries: set[int] = set()
         self._failed_shapes: set[Shape] = set()
@@ -118,8 +122,8 @@ class ImportRun:
             self._ledger: Ledger = stack.enter_context(open_ledger(self._settings))
             stack.enter_context(self._ledger.keep_alive())
             client = stack.enter_context(CloudStackClient(self._cloudstack))
-            durations = DurationModel(self._ledger.durations(self._cloudstack.url))
-            self._watcher = stack.enter_context(JobWatcher(client, durations))
+            history = self._ledger.durations(self._cloudstack.url)
+            self._watcher = stack.enter_context(JobWatcher(client, DurationModel(history)))
             self._journal = stack.enter_context(RunJournal(self._folder.file(JOURNAL)))
             self._power = stack.enter_context(VCenterPower(self._vcenter)) if self._vcenter else None
             self._ledger.open_run(
@@ -135,14 +139,33 @@ class ImportRun:
             )
             threading.Thread(target=self._watch_stop, name="import-grace", daemon=True).start()
             self._stack = stack.pop_all()
+        rows = tuple((call.row, call.vm) for call in self.calls)
+        tell(
+            ImportBegan(self._who.run_id, str(self._folder.path), rows, options.max_concurrent_imports, tuple(history))
+        )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        if kind is KeyboardInterrupt and self.stop.is_set():
+            self._abandon.set()  # asked to stop once more: the running jobs are left to the next run
         if kind is not None:
             self.stop.set()
+        try:
+            self._wait_for_batches()
+        finally:
+            self._close()
+
+    def _wait_for_batches(self) -> None:
+        """Whoever interrupts the run leaves this block while batches still work: they need ledger and journal until
+        their jobs are over or the grace is, and say then what became of their rows. An interruption here ends it."""
+        with self._batches:
+            self._batches.wait_for(lambda: not self._at_work, self.options.pace.grace_s + _LAST_WORDS_S)
+
+    def _close(self) -> None:
+        with self._batches:
+            self._over.set()
         status = "stopped" if self.stop.is_set() else "finished"
         try:
             self._ledger.close_run(self._who.run_id, status)
@@ -175,9 +198,12 @@ class ImportRun:
 
     def import_batch(self, rows: Sequence[PlannedImport]) -> BatchResult:
         """Import the rows of one batch; every step is in the ledger and the folder's journal before the next one."""
-        with CloudStackClient(self._cloudstack) as client, ExitStack() as held:
+        with self._working() as open_, ExitStack() as held:
+            if not open_:
+                return _not_started(rows)
+            client = held.enter_context(CloudStackClient(self._cloudstack))
             if self.options.endpoint_slots and not self._take_slot(held):
-                return BatchResult(tuple(Outcome(one.row, one.vm, "not-started") for one in rows))
+                return _not_started(rows)
             importer = RowImporter(
                 client,
                 self._ledger,
@@ -201,6 +227,18 @@ class ImportRun:
                 finish=lambda one, concluded: self._finish(client, one, concluded),
             )
             return batch.run(rows)
+
+    @contextmanager
+    def _working(self) -> Iterator[bool]:
+        """Whether the run is still open; it stays so while the block lasts."""
+        with self._batches:
+            self._at_work += 1
+        try:
+            yield not self._over.is_set()
+        finally:
+            with self._batches:
+                self._at_work -= 1
+                self._batches.notify_all()
 
     def _canary_of(self, traits: Traits) -> str:
         if traits.shape in self._failed_shapes:
@@ -244,6 +282,7 @@ class ImportRun:
     def _watch_stop(self) -> None:
         while not self._over.is_set():
             if self.stop.wait(0.2):
+                tell(Stopping(self.options.pace.grace_s))
                 self._over.wait(self.options.pace.grace_s)
                 self._abandon.set()
                 return
@@ -257,3 +296,10 @@ def _left_alone(folder: RunFolder, calls: Sequence[PlannedImport]) -> list[Outco
         known.get(call.row, Outcome(call.row, call.vm, "not-started", error=f"wave {call.wave} is not approved"))
         for call in calls
     ]
+
+
+def _not_started(rows: Sequence[PlannedImport]) -> BatchResult:
+    outcomes = tuple(Outcome(one.row, one.vm, "not-started") for one in rows)
+    for outcome in outcomes:
+        tell(RowDone(outcome))
+    return BatchResult(outcomes)
