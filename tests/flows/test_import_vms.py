@@ -30,7 +30,7 @@ from ingest.model.outcome import Outcome
 from ingest.twin.faults.script import Script
 from ingest.twin.serving import Twin
 from tasks.live_artifacts import live_artifacts
-from tasks.parameters import Limits, Planning, Safety
+from tasks.parameters import Approval, Limits, Planning, Safety
 
 pytestmark = pytest.mark.server
 
@@ -164,7 +164,11 @@ def test_a_retry_goes_on_with_the_folder_of_the_first_attempt(server: PrefectSer
     planned = str(plan_vms().folder / "plan.csv")
     try:
         state = import_vms.with_options(retries=1, retry_delay_seconds=2)(
-            dry_run=False, planning=Planning(plan=planned), limits=Limits(max_concurrent_imports=4), return_state=True
+            dry_run=False,
+            planning=Planning(plan=planned),
+            limits=Limits(max_concurrent_imports=4),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
         )
     finally:
         over.set()
