@@ -23,8 +23,10 @@ WITH_BLOCKS = [
     "docs/how-to/missing-networks.md",
     "docs/how-to/faults.md",
     "docs/how-to/interrupted-and-undo.md",
+    "docs/how-to/register-replicas.md",
     "docs/how-to/rules.md",
     "docs/how-to/prefect.md",
+    "docs/how-to/runbooks.md",
 ]
 ALL_PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 
