@@ -123,7 +123,8 @@ def test_one_wave_then_the_rest(server: PrefectServer, twin: Twin) -> None:
     assert len(twin.world.cloud.journal.imports) == 4
 
     def second(run: dict[str, Any]) -> None:
-        _call(server, f"/flow_runs/{run['id']}/resume", run_input={"decision": "approve everything"})
+        answer = _call(server, f"/flow_runs/{run['id']}/resume", run_input={"decision": "approve everything"})
+        assert answer["status"] == "ACCEPT"
 
     with Person(server, second):
         state = _import(folder)
