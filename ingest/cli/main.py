@@ -65,6 +65,9 @@ COMMANDS = {
     "undo": "Give imported VMs back: those of a run, or one. Shows only, until --yes.\n\n"
     "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
     "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
+    "register": "Register VMs whose files lie on datastores, such as replicas, in vCenter. Shows only, until --yes.\n\n"
+    "Doing it twice registers nothing twice; --undo takes back exactly what a run registered. Exit codes: "
+    "0 all can be or were registered, 3 some cannot be, 4 some were not, 5 stopped.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 for _name, _help in COMMANDS.items():
