@@ -25,6 +25,7 @@ WITH_BLOCKS = [
     "docs/how-to/register-replicas.md",
     "docs/how-to/rules.md",
     "docs/how-to/prefect.md",
+    "docs/how-to/runbooks.md",
 ]
 ALL_PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 

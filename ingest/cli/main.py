@@ -68,10 +68,13 @@ COMMANDS = {
     "register": "Register VMs whose files lie on datastores, such as replicas, in vCenter. Shows only, until --yes.\n\n"
     "Doing it twice registers nothing twice; --undo takes back exactly what a run registered. Exit codes: "
     "0 all can be or were registered, 3 some cannot be, 4 some were not, 5 stopped.",
+    "runbook": "A recovery described as waves with targets: check it, print it. Changes nothing.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
+GROUPS = ("runbook", "twin")
+"""Commands that have commands of their own."""
 for _name, _help in COMMANDS.items():
-    app.command(f"ingest.cli.{_name}:{'app' if _name == 'twin' else _name}", name=_name, help=_help)
+    app.command(f"ingest.cli.{_name}:{'app' if _name in GROUPS else _name}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -44,7 +44,7 @@ def render_report(
     `failures` are the rows that need a hand, by cause.
     """
     counts = Counter(outcome.status for outcome in outcomes)
-    return _page(
+    return render_page(
         "run.html",
         title=title,
         counts=[(status, counts[status]) for status in URGENCY if counts[status]],
@@ -66,7 +66,7 @@ def render_findings(
     """The page of a checked plan, UTF-8: causes, then every row to import, those with findings first."""
     counts = Counter((row.verdict, row.style) for row in rows)
     ordered = sorted(rows, key=lambda row: (not row.findings, not row.doubts, row.line))
-    return _page(
+    return render_page(
         "findings.html",
         title=title,
         counts=[(word, number, style) for (word, style), number in sorted(counts.items())],
@@ -77,6 +77,7 @@ def render_findings(
     )
 
 
-def _page(template: str, **values: Any) -> bytes:
+def render_page(template: str, **values: Any) -> bytes:
+    """A page made from one of our templates, UTF-8. Values are escaped."""
     environment = Environment(loader=PackageLoader("ingest.report"), autoescape=True)
     return environment.get_template(template).render(**values).encode()
