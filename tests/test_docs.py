@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 WITH_BLOCKS = [
     "README.md",
     "docs/tutorial.md",
+    "docs/how-to/drift.md",
     "docs/how-to/edit-the-plan.md",
     "docs/how-to/own-checks.md",
     "docs/how-to/missing-networks.md",

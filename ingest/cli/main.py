@@ -17,7 +17,7 @@ from ingest.quiet import no_telemetry
 
 HELP = """Import unmanaged VMware VMs into Apache CloudStack.
 
-Reading commands (discover, plan, check, doctor) change nothing. `run` shows what it would do until it gets --yes.
+Reading commands (discover, drift, plan, check, doctor) change nothing. `run` shows only, until it gets --yes.
 Exit codes: 0 all done, 2 usage or configuration, 3 findings block, 4 some rows failed, 5 stopped, 6 remote unreachable.
 """
 
@@ -40,6 +40,9 @@ COMMANDS = {
     "doctor": "Test connection, login, TLS, permissions and APIs of both sides; say what to fix.\n\n"
     "Changes nothing. Exit code 0 when an import can start, 2 or 6 when not.",
     "discover": "Read the vCenter: networks and VMs, as files and on the screen. Changes nothing.",
+    "drift": "Say what changed on the site since the last snapshot, or between two. Changes nothing.\n\n"
+    "VMs and networks that are new, gone, renamed, moved, re-plugged; what CloudStack manages now. Two run folders are "
+    "compared offline. Exit code 0, changes or not.",
     "plan": "Discover both sides, write the plan, check it. Changes nothing.\n\n"
     "One row per VM, every choice with its reason, every finding with its cure. Exit code 3 when rows are blocked by "
     "critical findings; the plan is written all the same.",
@@ -56,7 +59,7 @@ COMMANDS = {
     "4 rows failed, 5 stopped, 6 a server went away.",
     "status": "Say where VMs stand, across all runs: state, holder, and the next command. Changes nothing.\n\n"
     "Without --run the VMs of all runs that are not finished. Needs the ledger only.",
-    "history": "Show all that was ever noted of a VM, by any run on any machine. Changes nothing.\n\n"
+    "history": "Show all that was ever noted of a VM, or of a run with its approval. Changes nothing.\n\n"
     "With --verify exit code 4 when the history is not what was written.",
     "evidence": "Pack a run into one file that shows when it was altered: plan, findings, calls, results, history.\n\n"
     "With --check say whether such a file is as it was made; exit code 4 when not.",

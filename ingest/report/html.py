@@ -38,10 +38,11 @@ def render_report(
     why: Mapping[str, str] | None = None,
     plan: str = "",
     failures: Sequence[FailedTogether] = (),
+    decisions: Sequence[str] = (),
 ) -> bytes:
     """The page of a finished run, UTF-8: what became of every row, what needs a hand first.
 
-    `failures` are the rows that need a hand, by cause.
+    `failures` are the rows that need a hand, by cause; `decisions` who approved or rejected the plan, a line each.
     """
     counts = Counter(outcome.status for outcome in outcomes)
     return render_page(
@@ -51,6 +52,7 @@ def render_report(
         causes=causes_of(findings, why=why, plan=plan),
         affected=rows_hit(findings),
         failures=failures,
+        decisions=decisions,
         outcomes=sorted(outcomes, key=lambda one: (URGENCY.index(one.status), one.row)),
     )
 
@@ -74,6 +76,28 @@ def render_findings(
         affected=rows_hit(findings),
         rows=ordered[:_MOST_ROWS],
         shortened=len(ordered) > _MOST_ROWS,
+    )
+
+
+def render_drift(
+    *,
+    title: str,
+    since: str,
+    sums: Sequence[tuple[int, str]],
+    switched: str,
+    rows: Sequence[Mapping[str, Any]],
+    whole: str,
+) -> bytes:
+    """The page of what changed on a site since the last snapshot, UTF-8. `sums` are numbers with their words."""
+    return render_page(
+        "drift.html",
+        title=title,
+        since=since,
+        sums=sums,
+        switched=switched,
+        rows=rows[:_MOST_ROWS],
+        left_out=max(0, len(rows) - _MOST_ROWS),
+        whole=whole,
     )
 
 

@@ -21,7 +21,7 @@ from flows.plan_vms import plan_vms
 from ingest.cli.local_server import PrefectServer
 from ingest.errors import FindingsBlock, RemoteError, Unauthorised
 from ingest.twin.serving import Twin
-from tasks.parameters import Limits, Planning, Safety
+from tasks.parameters import Approval, Limits, Planning, Safety
 
 pytestmark = pytest.mark.server
 
@@ -155,7 +155,11 @@ def test_a_retry_goes_on_with_the_folder_of_the_first_attempt(server: PrefectSer
     planned = str(plan_vms().folder / "plan.csv")
     try:
         state = import_vms.with_options(retries=1, retry_delay_seconds=2)(
-            dry_run=False, planning=Planning(plan=planned), limits=Limits(max_concurrent_imports=4), return_state=True
+            dry_run=False,
+            planning=Planning(plan=planned),
+            limits=Limits(max_concurrent_imports=4),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
         )
     finally:
         over.set()
