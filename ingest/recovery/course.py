@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from ingest.engine.ledger import VmKey
 from ingest.runbook.model import Runbook
 from ingest.runbook.runbook_file import RunbookFile, read_runbook
 from ingest.stages.run_folder import COURSE, RUNBOOK, RunFolder
@@ -27,11 +28,17 @@ class VmOnCourse(_Kept):
     moref: str = ""
     hostname: str = ""
     instance_uuid: str = ""
+    cluster_id: str = ""
     critical: bool = True
     start: bool = False
     checks: tuple[int, ...] = ()
     addresses: dict[int, str] = {}
     missing: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What the ledger calls it (`VmKey.text`)."""
+        return VmKey(self.instance_uuid, self.cluster_id, self.moref, self.vm).text
 
 
 class WaveOnCourse(_Kept):

@@ -6,12 +6,12 @@ ledger's clock and that of an accelerated twin differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ingest.engine.ledger import Deed, DeedKey, Ledger
-from ingest.errors import Stopped
+from ingest.errors import Stopped, UsageError
 from ingest.recovery.people import Request, Signature
 
 
@@ -53,6 +53,10 @@ class Notes:
         """The recovery is this process's. Raises Stopped when another one that lives has it."""
         key = self._key("recovered", "", name)
         known = self._find(key)
+        if known is not None and known.detail.get("given_back"):
+            raise UsageError(
+                "this recovery was given back", place=self._run_id, cure="begin a new one: ingest recover RUNBOOK"
+            )
         began = float(known.detail.get("began", now)) if known else now
         attempt = int(known.detail.get("attempt", 0)) if known else 0
         if known is None or known.state != "intended":
@@ -90,6 +94,16 @@ class Notes:
     def end_wave(self, name: str, *, well: bool, error: str, detail: Mapping[str, Any]) -> None:
         """A wave is over."""
         self._deeds.end(self._key("wave-done", name, name), "done" if well else "failed", error=error, detail=detail)
+
+    def given_back(self, waves: Sequence[str]) -> None:
+        """All that the recovery did was taken back."""
+        who = {"run_id": self._run_id, "actor": self._actor}
+        for key in (*(self._key("wave-done", name, name) for name in waves), self._key("recovered")):
+            if self._deeds.begin_undo(key, **who).held:
+                self._deeds.end(key, "undone", detail={"given_back": True})
+            elif (known := self._find(key)) is not None and known.state == "failed":
+                self._deeds.begin(key, **who)
+                self._deeds.end(key, "undone", detail={"given_back": True})
 
     def signature(self, request: Request, attempt: int) -> Signed | None:
         """What was signed or decided, None for nothing yet. Decisions count for the attempt they were made in."""

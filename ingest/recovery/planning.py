@@ -116,6 +116,7 @@ def _vm(stored: Row, found: Row, wave: WaveRows, addresses: Mapping[tuple[int, i
         moref=found["moref"],
         hostname=found["hostname"],
         instance_uuid=found["instance_uuid"],
+        cluster_id=found["cluster_id"],
         critical=wave.is_critical(stored),
         start=wave.is_started(stored),
         checks=tuple(number for number, lines in enumerate(wave.checks) if stored.line in lines),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ from ingest.engine.events import (
     PersonAsked,
     StageDone,
     StageStarted,
-    StageStep,
     WaveBegan,
     WaveOver,
     tell,
 )
 from ingest.engine.journal import outcomes_in
-from ingest.engine.ledger import Ledger, RunRecord, open_ledger
+from ingest.engine.ledger import RunRecord, open_ledger
 from ingest.engine.starting import StartPace
 from ingest.errors import FindingsBlock, RemoteError, Stopped
 from ingest.plan.sheet import read_sheet
@@ -35,7 +33,8 @@ from ingest.recovery.doing import Doing, OnThreads
 from ingest.recovery.notes import Notes, Underway
 from ingest.recovery.people import GO_ON, NOBODY, People, Request, SignaturePending, gate_request, step_requests
 from ingest.recovery.planning import discover, plan
-from ingest.recovery.preconditions import StoredPlan, examine, missing, patterns
+from ingest.recovery.preconditions import StoredPlan, examine, missing
+from ingest.recovery.registration import register_sites
 from ingest.recovery.report import Report, make_report, write_report
 from ingest.recovery.results import VmResult, WaveResult, read_wave, write_wave
 from ingest.recovery.timing import REAL_TIME, Timing
@@ -47,7 +46,7 @@ from ingest.settings import Settings
 from ingest.stages.conclude import conclude
 from ingest.stages.import_batch import ImportOptions
 from ingest.stages.ledger_claims import somebody
-from ingest.stages.register_vms import RegisterOptions, RegisterRow, register_vms, write_registered
+from ingest.stages.register_vms import RegisterRow
 from ingest.stages.run_folder import COURSE, FINDINGS, JOURNAL, RULES, RUNBOOK, STORED_PLAN, RunFolder
 
 _MOST_NAMED = 6
@@ -178,12 +177,23 @@ class Recovery:
             raise Missing(found)
         return found
 
+    def sign_before(self) -> None:
+        """The sign-offs before anything is written. Raises SignaturePending when one is missing."""
+        self._sign(step_requests(self.runbook, "before"))
+
     def register(self) -> list[RegisterRow]:
         """Register what lies on the replicated datastores; a row for each file of all sites."""
         if read_course(self.folder):
             return []  # planned with what was registered then
         return register_sites(
-            self._settings, self.folder, self.runbook, self._ledger, self.options, self._doing, self.stop, dry_run=False
+            self._settings,
+            self.folder,
+            self.runbook,
+            self._ledger,
+            self._doing,
+            self.stop,
+            at_once=self.options.register_at_once,
+            dry_run=False,
         )
 
     def plan(self) -> Course:
@@ -205,10 +215,6 @@ class Recovery:
             )
         self.watch.expect(course.waves)
         return course
-
-    def sign_before(self) -> None:
-        """The sign-offs before the first wave. Raises SignaturePending when one is missing."""
-        self._sign(step_requests(self.runbook, "before"))
 
     def waves(self) -> list[WaveOnCourse]:
         """The waves, in order."""
@@ -405,49 +411,6 @@ class Missing(FindingsBlock):
         self.found = list(found)
 
 
-def register_sites(
-    settings: Settings,
-    folder: RunFolder,
-    runbook: Runbook,
-    ledger: Ledger,
-    options: RecoveryOptions,
-    doing: Doing,
-    stop: threading.Event,
-    *,
-    dry_run: bool,
-) -> list[RegisterRow]:
-    """Register (or only look at) the replicas of every site of the runbook."""
-    tell(StageStarted("register_vms"))
-    rows: list[RegisterRow] = []
-    for site in runbook.sites:
-        chosen = RegisterOptions(
-            datastores=patterns(site),
-            cluster=site.cluster,
-            datacenter=site.datacenter,
-            folder=site.folder,
-            pool=site.pool,
-            host=site.host,
-            below=site.below,
-            at_once=options.register_at_once,
-        )
-        rows += doing.step(
-            "register_vms",
-            lambda chosen=chosen: register_vms(  # type: ignore[misc]
-                settings.vcenter,
-                folder,
-                chosen,
-                ledger,
-                dry_run=dry_run,
-                stop=stop,
-                progress=lambda text: tell(StageStep("register_vms", text)),
-            ),
-        )
-    write_registered(folder, rows, dry_run=dry_run)
-    counts = Counter(row.status for row in rows)
-    tell(StageDone("register_vms", ", ".join(f"{number} {status}" for status, number in counts.items()) or "no site"))
-    return rows
-
-
 def _named(vms: Sequence[VmResult]) -> str:
     shown = ", ".join(vm.vm for vm in vms[:_MOST_NAMED])
     return f"{shown} and {len(vms) - _MOST_NAMED} more" if len(vms) > _MOST_NAMED else shown
@@ -475,9 +438,9 @@ def recover(recovery: Recovery, *, checked: bool = True) -> Recovered:
     try:
         if checked:
             recovery.check()
+        recovery.sign_before()
         recovery.register()
         recovery.plan()
-        recovery.sign_before()
         for wave in recovery.waves():
             recovery.run_wave(wave)
         recovery.sign_after()

@@ -264,7 +264,7 @@ class WaveRun:
             imported_at=one.imported_at if outcome.status == "imported" else None,
             started_at=one.started_at,
             healthy_at=one.healthy_at,
-            import_s=outcome.duration_s,
+            import_s=round(outcome.duration_s * self.work.timing.speed, 1),
             checks=one.checks,
             why=why,
         )
