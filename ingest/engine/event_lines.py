@@ -52,8 +52,8 @@ EVENTS = {
     "person-answered": "somebody signed or decided: `key`, `name`, `decision`",
     "vm-started": "the start of a VM is over: `row`, `vm`, `status`, `error`",
     "vm-checked": "its health checks are over: `row`, `vm`, `healthy`, `error`",
-    "clock": "the RTO clock, every second: `now_s` since the start, `readings` of each wave and of the recovery, each "
-    "with `name`, `state`, `target_s`, `left_s`, `end_s`, `missed`",
+    "clock": "the RTO clock, every second: `now_s` since the start, `done` of `total` VMs, "
+    "`readings` of each wave and of the recovery, each with `name`, `state`, `target_s`, `left_s`, `end_s`, `missed`",
     "target-at-risk": "a target will be missed or was, once for each: `name`, `text`",
     "end": "the last line, whatever happened: `exit_code`, `message`, `counts` (rows by outcome, also those that "
     "the checks blocked), `results` and `report` (files, null when there are none)",
@@ -144,8 +144,9 @@ def _named(event: Event, figures: Figures) -> tuple[str, dict[str, Any]]:
             return "vm-checked", {"row": row, "vm": vm, "healthy": healthy, "error": error or None}
         case TargetAtRisk(name, text):
             return "target-at-risk", {"name": name, "text": text}
-        case ClockRead(clock, now_s):
-            return "clock", {"now_s": round(now_s, 1), "readings": [_reading(one) for one in clock.readings]}
+        case ClockRead(clock, now_s, done, total):
+            readings = [_reading(one) for one in clock.readings]
+            return "clock", {"now_s": round(now_s, 1), "done": done, "total": total, "readings": readings}
         case RowDone(one):
             return "row", _row(
                 one.row,
