@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.plan_vms import plan_vms
@@ -24,12 +24,14 @@ from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
+from tasks.approval import STATE_NAMES, approve_import
 from tasks.automations import BUDGET_EVENT
+from tasks.endings import cancelled
 from tasks.import_batch import import_batch
 from tasks.interruption import as_they_end
 from tasks.live_artifacts import live_artifacts
 from tasks.one_at_a_time import one_at_a_time
-from tasks.parameters import Limits, Planning, Safety, Selection, SiteName, import_options, path
+from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options, path
 from tasks.report_results import report_results
 from tasks.run_names import stamped
 from tasks.server_traffic import flush_to_server
@@ -67,7 +69,7 @@ def import_stage(folder: str, options: ImportOptions, site: str = "") -> tuple[l
     with stop_signal() as stop, ImportRun(settings.cloudstack, vcenter, settings.run, where, stop, options) as run:
         tell(StageStarted("import_batch", len(run.calls)))
         numbers = itertools.count(1)
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcome] = list(run.left_alone)
         systemic = ""
         for wave in run.waves():
             for members in run.rounds(wave):
@@ -90,6 +92,7 @@ def import_vms(
     limits: Limits = Limits(),
     safety: Safety = Safety(),
     tag: bool = False,
+    approval: Approval = Approval(),
     runs_folder: str = "",
 ) -> State[ImportResult]:
     """Import unmanaged VMware VMs into CloudStack: discover, list, plan, check, import.
@@ -103,6 +106,7 @@ def import_vms(
         limits: How fast: imports in flight, per host, per datastore, of all runs.
         safety: What stops the line, and how carefully it starts.
         tag: Give imported VMs the tag ingest-run with the name of the run's folder.
+        approval: Who decides before anything is written.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
     """
     if resume and (planning.plan or planning.rules or planning.update):
@@ -121,9 +125,17 @@ def import_vms(
         )
     if dry_run:
         result = ImportResult(folder, checked, dry_run=True)
-        return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
-    existing_run_folder(folder).write(FLOW_RUN, f"{flow_run.id}\n".encode())
-    options = import_options(limits, safety, tag=tag)
+        blocked = f", {checked.blocked} blocked" if checked.blocked else ""
+        return Completed(message=f"dry run: {len(checked.ready)} would be imported{blocked}", data=result)
+    run_folder = existing_run_folder(folder)
+    run_folder.write(FLOW_RUN, f"{flow_run.id}\n".encode())
+    decision = approve_import(run_folder, approval, site)
+    if not decision.approved:
+        concluded = conclude_from_journal(run_folder)
+        result = ImportResult(folder, checked, concluded.outcomes, stopped=True)
+        message = f"{decision.text}; nothing was imported"
+        return cancelled(message, result, STATE_NAMES[decision.verdict])
+    options = import_options(limits, safety, tag=tag, decision=decision)
     runner: ThreadPoolTaskRunner[BatchResult] = ThreadPoolTaskRunner(max_workers=options.max_concurrent_imports)
     stage = import_stage.with_options(
         flow_run_name=f"{len(checked.ready)} VMs, {options.max_concurrent_imports} in flight",
@@ -142,20 +154,21 @@ def import_vms(
     if systemic.startswith(BUDGET_USED_UP):
         emit_event(BUDGET_EVENT, {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"}, payload={"why": systemic})
     if systemic:
-        raise RemoteError(
+        wrong = Stopped if systemic.startswith(BUDGET_USED_UP) else RemoteError
+        raise wrong(
             f"stopped: {systemic} ({message})",
             place=str(concluded.results_csv),
             cure=f"mend the cause (`ingest doctor`), then: ingest run --resume {folder} --yes",
         )
     if stopped:
-        return Cancelled(message=f"stopped: {message}", data=result)
+        return cancelled(f"stopped: {message}", result)
     return Completed(message=message, data=result)
 
 
 def _begun_before(runs_folder: str, site: str) -> RunFolder | None:
-    """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, or a crashed worker."""
-    if (flow_run.run_count or 0) < 2:
-        return None
+    """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, a crashed worker, or an
+    approval it was suspended for (which Prefect does not count as another attempt).
+    """
     parent = path(runs_folder) or site_settings(site).run.folder
     for note in parent.glob(f"*/{FLOW_RUN}"):
         if note.read_text(encoding="utf-8").strip() == str(flow_run.id):
@@ -164,9 +177,12 @@ def _begun_before(runs_folder: str, site: str) -> RunFolder | None:
 
 
 def run_import(**parameters: Any) -> ImportResult:
-    """Run the flow in this process and give its result, also of a run that was stopped. Raises what the flow raised."""
+    """Run the flow in this process and give its result, also of a run that was stopped. Raises what the flow raised.
+
+    Whoever calls this has decided to import; only a run in the Prefect UI asks a person.
+    """
     try:
-        state = import_vms(**parameters, return_state=True)
+        state = import_vms(**({"approval": Approval(mode="auto_approve")} | parameters), return_state=True)
     finally:
         flush_to_server()
     result = state.result(raise_on_failure=not state.is_cancelled())

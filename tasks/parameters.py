@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.engine.importing import Pace
+from ingest.model.approval import Decision
 from ingest.stages.import_batch import ImportOptions
 
 SiteName = Annotated[str, Field(pattern="^[a-z0-9-]*$", max_length=60)]
@@ -138,13 +139,31 @@ class Safety(_Group):
     )
 
 
+class Approval(_Group):
+    """Who decides before anything is written. Asks a person unless told otherwise."""
+
+    mode: Literal["suspend", "pause", "auto_approve"] = Field(
+        "suspend",
+        title="How the run waits",
+        description="suspend ends its process until somebody decides, for hours or days; pause keeps it waiting, for "
+        "minutes; auto_approve asks nobody, for schedules.",
+    )
+    timeout_minutes: float = Field(
+        1440,
+        gt=0,
+        le=43_200,
+        title="Patience (minutes)",
+        description="Nothing is written when nobody decides within this time.",
+    )
+
+
 def path(text: str) -> Path | None:
     """A path out of a field of the form; None when it was left empty."""
     return Path(text) if text else None
 
 
-def import_options(limits: Limits, safety: Safety, *, tag: bool) -> ImportOptions:
-    """The options of the engine from what was filled in."""
+def import_options(limits: Limits, safety: Safety, *, tag: bool, decision: Decision) -> ImportOptions:
+    """The options of the engine from what was filled in, and from what was approved."""
     return ImportOptions(
         max_concurrent_imports=limits.max_concurrent_imports,
         batch_size=limits.batch_size,
@@ -155,5 +174,7 @@ def import_options(limits: Limits, safety: Safety, *, tag: bool) -> ImportOption
         endpoint_slots=limits.endpoint_slots,
         canary=safety.canary,
         tag=tag,
+        waves=decision.waves,
+        approved_digest=decision.digest,
         pace=Pace(grace_s=safety.grace_s),
     )

@@ -29,8 +29,6 @@ from ingest.model.request import PlannedImport
 __all__ = ["Batch", "BatchResult", "Pace"]
 
 SYSTEMIC = (Unauthorised, Untrusted, Transient, NotTheApi)
-
-
 BUDGET_USED_UP = "the failure budget is used up"
 """How the reason of a stopped line begins when the rows themselves stopped it."""
 

@@ -84,7 +84,8 @@ class Clock:
 def read_clock(
     waves: Sequence[WaveProgress], *, now_s: float, target_s: float | None = None, closing_s: float = 0.0
 ) -> Clock:
-    """The clock at `now_s`. `target_s` is that of the whole recovery, `closing_s` what follows the last wave."""
+    """The clock at `now_s`. `target_s` is that of the whole recovery, `closing_s` what still
+    follows the last wave."""
     readings: list[Reading] = []
     free_s: float | None = 0.0  # when the wave before is over; None: nobody knows
     late = ""  # the wave that makes later ones begin late
@@ -96,7 +97,7 @@ def read_clock(
             late = wave.name
         free_s = end_s
     over = all(wave.ended_s is not None for wave in waves)
-    end_s = None if free_s is None else free_s + (0.0 if over and free_s + closing_s <= now_s else closing_s)
+    end_s = None if free_s is None else free_s + closing_s
     return Clock(tuple(readings), _overall(waves, readings, now_s, end_s, target_s, over))
 
 
@@ -116,13 +117,12 @@ def _end(wave: WaveProgress, now_s: float, free_s: float | None) -> float | None
         return now_s + left / pace + wave.tail_s
     if wave.predicted_s is None:
         return None
-    # Until rows tell, the prediction holds, but what is left of it never shrinks below the share of rows left.
+    as_predicted_s = wave.started_s + wave.predicted_s
+    if wave.first_row_s is None and not wave.waits_for:
+        return max(as_predicted_s, now_s)
+    # Until rows tell, the prediction holds; what is left of it never shrinks below the share of the rows left.
     rows_s = max(wave.predicted_s - wave.tail_s, 0.0)
-    return (
-        max(wave.started_s + wave.predicted_s, now_s + rows_s * left / wave.rows + wave.tail_s)
-        if (wave.first_row_s is not None or wave.waits_for)
-        else max(wave.started_s + wave.predicted_s, now_s)
-    )
+    return max(as_predicted_s, now_s + rows_s * left / wave.rows + wave.tail_s)
 
 
 def _pace(wave: WaveProgress, now_s: float) -> float | None:
@@ -154,9 +154,8 @@ def _reason(wave: WaveProgress, state: State, now_s: float, ahead_s: float | Non
     after = f", because {late} is late" if late else ""
     if state == "waiting":
         return f"{head} needs {behind}{after}" if behind else f"{head} has not begun, and its target is over{after}"
-    over = (
-        f"; the target is over since {in_words(now_s - (wave.target_s or 0.0))}" if now_s > (wave.target_s or 0) else ""
-    )
+    target_s = wave.target_s or 0.0
+    over = f"; the target is over since {in_words(now_s - target_s)}" if now_s > target_s else ""
     if wave.waits_for:
         since = f" since {in_words(now_s - wave.waiting_since_s)}" if wave.waiting_since_s is not None else ""
         return f"{head} waits for {wave.waits_for}{since}{f' and needs {behind}' if behind else ''}{over}"

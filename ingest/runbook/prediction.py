@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.runbook.model import Runbook, Step
 
@@ -12,8 +12,8 @@ from ingest.runbook.model import Runbook, Step
 class Prediction:
     """Seconds of one wave: people before it, imports, delays between starts, people after it; and when it ends.
 
-    `end_s` counts from the start of the recovery. `complete` is False when nobody knows how long an import takes: the
-    numbers are then lower bounds.
+    `end_s` counts from the start of the recovery. `complete` is False when nobody knows how long imports up to
+    here take: the numbers are then lower bounds.
     """
 
     wave: str
@@ -40,31 +40,23 @@ def predict(
     if in_flight < 1:
         raise ValueError(f"at least one row in flight, not {in_flight}")
     at_s = _people(runbook.steps, "before")
+    complete = True
     found = []
     for wave, (rows, started) in zip(runbook.waves, counts, strict=True):
-        # The last rows do not fill all slots: rounds are whole.
-        imports_s = (import_s or 0.0) * -(-rows // in_flight)
+        complete = complete and (import_s is not None or not rows)
         one = Prediction(
             wave=wave.name,
             before_s=_people(wave.steps, "before"),
-            imports_s=imports_s,
+            # The last rows do not fill all slots: rounds are whole.
+            imports_s=(import_s or 0.0) * -(-rows // in_flight),
             starts_s=wave.start.delay.total_seconds() * max(started - 1, 0),
             after_s=_people(wave.steps, "after"),
             end_s=0.0,
-            complete=import_s is not None or not rows,
+            complete=complete,
         )
         at_s += one.duration_s
-        found.append(_ending(one, at_s))
-    complete = True
-    for index, one in enumerate(found):
-        complete = complete and one.complete
-        found[index] = _ending(one, one.end_s, complete)
+        found.append(replace(one, end_s=at_s))
     return tuple(found)
-
-
-def _ending(one: Prediction, end_s: float, complete: bool | None = None) -> Prediction:
-    known = one.complete if complete is None else complete
-    return Prediction(one.wave, one.before_s, one.imports_s, one.starts_s, one.after_s, end_s, known)
 
 
 def _people(steps: Sequence[Step], when: str) -> float:

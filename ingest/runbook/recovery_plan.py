@@ -8,6 +8,7 @@ merged as `ingest plan --update` merges, so everything that reads plans can read
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 
 from ingest.model.catalogue import Catalogue
@@ -46,12 +47,14 @@ def recovery_plan(stored: Sheet, now: Sheet, networks: Networks, catalogue: Cata
     remapped = remap(stored.rows, networks, catalogue)
     findings = [*matches.findings, *remapped.findings]
     by_line = {match.stored.line: match for match in matches.pairs}
+    decided: dict[int, set[str]] = defaultdict(set)
+    for line, column in remapped.decided:
+        decided[line].add(column)
     lookup = Lookup(catalogue)
     rows = []
     for row in remapped.rows:
         match = by_line.get(row.line)
-        decided = {column for line, column in remapped.decided if line == row.line}
-        rows.append(_adopted(row, match, decided, lookup, findings) if match else row)
+        rows.append(_adopted(row, match, decided[row.line], lookup, findings) if match else row)
     adopted = Sheet(list(stored.columns), rows, list(stored.comments), stored.delimiter, stored.bom, stored.newline)
     sheet = merged(adopted, now)
     _leave_strangers(sheet, matches)

@@ -6,13 +6,14 @@ The plan is all there is of a site that is lost; what rules ask of a VM is asked
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from ingest.model.inventory import Disk, Nic, PowerState, VirtualMachine, Vlan
 from ingest.plan.cells import is_yes, whole_number
-from ingest.plan.columns import width
 from ingest.plan.sheet import Row
 
 GIB = 1 << 30
+_IDS = {"nic": "mac", "disk": "id"}
 _PVLAN = re.compile(r"pvlan (\d+|\?)/(\d+) (promiscuous|isolated|community|\?)\Z")
 _STATES: dict[str, PowerState] = {state.lower(): state for state in ("poweredOn", "poweredOff", "suspended")}
 
@@ -46,14 +47,20 @@ def vm_of(row: Row) -> VirtualMachine:
 
 def nic_numbers(row: Row) -> list[int]:
     """The numbers of the NICs the VM of a row has."""
-    numbers = range(1, width(list(row.cells), "nic") + 1)
-    return [number for number in numbers if row[f"nic{number}_label"] or row[f"nic{number}_mac"]]
+    return [n for n in _numbers(row, "nic") if row[f"nic{n}_label"] or row[f"nic{n}_mac"]]
 
 
 def disk_numbers(row: Row) -> list[int]:
     """The numbers of the disks the VM of a row has."""
-    numbers = range(1, width(list(row.cells), "disk") + 1)
-    return [number for number in numbers if row[f"disk{number}_label"] or row[f"disk{number}_id"]]
+    return [n for n in _numbers(row, "disk") if row[f"disk{n}_label"] or row[f"disk{n}_id"]]
+
+
+def _numbers(row: Row, device: str) -> Iterator[int]:
+    """The numbers the sheet has columns for. Asked for every row and selection: no search through all columns."""
+    number = 1
+    while f"{device}{number}_label" in row.cells or f"{device}{number}_{_IDS[device]}" in row.cells:
+        yield number
+        number += 1
 
 
 def wants_import(row: Row) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from ingest.cloudstack.client import CloudStackClient
 from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
 from ingest.engine.events import ImportBegan, RowDone, Stopping, tell
 from ingest.engine.importing import Batch, BatchResult
-from ingest.engine.journal import RunJournal
+from ingest.engine.journal import RunJournal, outcomes_in
 from ingest.engine.ledger import Ledger, RunRecord, open_ledger
 from ingest.engine.rows import Concluded, Pace, RowImporter, Who
 from ingest.engine.schedule.budget import FailureBudget
@@ -26,14 +25,15 @@ from ingest.engine.schedule.gates import Gates
 from ingest.engine.schedule.sizes import batches
 from ingest.engine.schedule.traits import DATASTORE, HOST, Key, Shape, Traits
 from ingest.engine.schedule.watcher import JobWatcher
-from ingest.errors import IngestError
+from ingest.errors import IngestError, UsageError
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
 from ingest.settings import RunSettings
+from ingest.stages.approval import plan_digest
 from ingest.stages.ledger_claims import somebody
 from ingest.stages.power_switch import VCenterPower
-from ingest.stages.run_folder import CALLS_JSON, JOURNAL, PLAN, SEEN_ROWS, RunFolder
+from ingest.stages.run_folder import JOURNAL, SEEN_ROWS, RunFolder
 from ingest.stages.seen_rows import SeenRows
 from ingest.stages.validate import read_calls
 
@@ -49,7 +49,8 @@ class ImportOptions:
     `failures_per_cause`: so many failures of one cause at one object hold the other rows that need it;
     `failures_total`: so many of any kind stop the line. `per_host`, `per_datastore`: imports at once. `endpoint_slots`:
     imports at once of all runs and machines that share the ledger. `canary`: one row of each shape first; a shape whose
-    canary fails is held. `tag`: imported VMs get the tag `ingest-run` with the run's id.
+    canary fails is held. `tag`: imported VMs get the tag `ingest-run` with the run's id. `waves` are the approved ones,
+    () all; `approved_digest` is that of the plan that was approved, '' when nobody was asked.
     """
 
     max_concurrent_imports: int = 5
@@ -61,6 +62,8 @@ class ImportOptions:
     endpoint_slots: int = 0
     canary: bool = False
     tag: bool = False
+    waves: tuple[int, ...] = ()
+    approved_digest: str = ""
     pace: Pace = field(default_factory=Pace)
 
 
@@ -84,12 +87,22 @@ class ImportRun:
     ) -> None:
         self.options = options or ImportOptions()
         self.stop = stop
-        self.calls = read_calls(folder)
+        digest = plan_digest(folder)
+        shown = self.options.approved_digest
+        if shown and shown != digest:
+            raise UsageError(
+                f"the plan is not the one that was approved (plan {shown[:12]}, now {digest[:12]})",
+                place=str(folder.path),
+                cure="have it approved as it is now: run again with resume",
+            )
+        everything, waves = read_calls(folder), self.options.waves
+        self.calls = [call for call in everything if not waves or call.wave in waves]
+        self.left_alone = _left_alone(folder, [call for call in everything if waves and call.wave not in waves])
         self._cloudstack = cloudstack
         self._vcenter = vcenter
         self._settings = settings
         self._folder = folder
-        self._who = Who(folder.path.name, actor or somebody(), _digest(folder))
+        self._who = Who(folder.path.name, actor or somebody(), digest)
         self._stack = ExitStack()
         self._abandon = threading.Event()
         self._over = threading.Event()
@@ -275,17 +288,18 @@ class ImportRun:
                 return
 
 
+def _left_alone(folder: RunFolder, calls: Sequence[PlannedImport]) -> list[Outcome]:
+    """Outcomes of the rows whose wave is not approved: what an earlier run made of them, else `not-started`."""
+    journal = folder.file(JOURNAL)
+    known = {one.row: one for one in outcomes_in(journal)} if calls and journal.exists() else {}
+    return [
+        known.get(call.row, Outcome(call.row, call.vm, "not-started", error=f"wave {call.wave} is not approved"))
+        for call in calls
+    ]
+
+
 def _not_started(rows: Sequence[PlannedImport]) -> BatchResult:
     outcomes = tuple(Outcome(one.row, one.vm, "not-started") for one in rows)
     for outcome in outcomes:
         tell(RowDone(outcome))
     return BatchResult(outcomes)
-
-
-def _digest(folder: RunFolder) -> str:
-    """The plan and the calls made of it, in 64 characters."""
-    found = hashlib.sha256()
-    for name in (PLAN, CALLS_JSON):
-        file = folder.file(name)
-        found.update(file.read_bytes() if file.exists() else b"")
-    return found.hexdigest()

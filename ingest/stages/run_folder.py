@@ -17,6 +17,10 @@ INVENTORY = "inventory.json"
 NETWORKS_JSON = "networks.json"
 NETWORKS_CSV = "networks.csv"
 SNAPSHOT = "snapshot.json"
+SOURCE = "snapshot_of.json"
+DRIFT_CSV = "drift.csv"
+DRIFT_JSON = "drift.json"
+DRIFT_PAGE = "drift.html"
 NETWORKS_TO_CREATE = "networks_to_create.csv"
 NETWORKS_CREATED = "networks_created.json"
 UNMANAGED = "unmanaged.csv"
@@ -36,6 +40,7 @@ REGISTERED_CSV = "registered.csv"
 REGISTERED_JSON = "registered.json"
 UNREGISTERED = "unregistered.csv"
 FLOW_RUN = "flow_run.txt"
+APPROVAL = "approval.json"
 
 
 @dataclass(frozen=True, slots=True)

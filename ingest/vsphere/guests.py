@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from pyVmomi import vim, vmodl
-
 from ingest.model.guest import GuestState
-from ingest.vsphere.collect import PAGE_SIZE, pages
+from ingest.vsphere.collect import read_objects
 from ingest.vsphere.session import VCenter
 
 _PATHS = [
@@ -23,26 +21,8 @@ _PATHS = [
 
 def read_guests(vcenter: VCenter, vms: Collection[str]) -> dict[str, GuestState]:
     """The guests of these VMs by managed object id; VMs that are gone are missing. Raises as `VCenter.repeat`."""
-    if not vms:
-        return {}
-    collector = vmodl.query.PropertyCollector
-    spec = collector.FilterSpec(
-        objectSet=[collector.ObjectSpec(obj=vim.VirtualMachine(moref, vcenter.stub)) for moref in vms],
-        propSet=[collector.PropertySpec(type=vim.VirtualMachine, pathSet=_PATHS)],
-        reportMissingObjectsInResults=True,
-    )
-
-    def read() -> dict[str, GuestState]:
-        found = {}
-        for page in pages(vcenter, spec, PAGE_SIZE):
-            for content in page:
-                values = {str(entry.name): entry.val for entry in content.propSet if entry.val is not None}
-                if "runtime.powerState" in values:
-                    moref = str(content.obj._moId)
-                    found[moref] = _state(moref, values)
-        return found
-
-    return vcenter.repeat(read, "guests")
+    found = vcenter.repeat(lambda: read_objects(vcenter, "VirtualMachine", vms, _PATHS), "guests")
+    return {moref: _state(moref, values) for moref, values in found.items() if "runtime.powerState" in values}
 
 
 def _state(moref: str, values: dict[str, Any]) -> GuestState:

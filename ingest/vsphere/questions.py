@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pyVmomi import vim, vmodl
 
-from ingest.vsphere.collect import PAGE_SIZE, pages
+from ingest.vsphere.collect import read_objects
 from ingest.vsphere.faults import refusal
 from ingest.vsphere.session import VCenter
 
@@ -41,26 +41,14 @@ class Question:
 
 def read_questions(vcenter: VCenter, vms: Collection[str]) -> list[Question]:
     """The pending questions of these VMs (managed object ids), read in one call. Raises as `VCenter.repeat`."""
-    if not vms:
-        return []
-    collector = vmodl.query.PropertyCollector
-    spec = collector.FilterSpec(
-        objectSet=[collector.ObjectSpec(obj=vim.VirtualMachine(moref, vcenter.stub)) for moref in vms],
-        propSet=[collector.PropertySpec(type=vim.VirtualMachine, pathSet=["name", "runtime.question"])],
-        reportMissingObjectsInResults=True,
+    found = vcenter.repeat(
+        lambda: read_objects(vcenter, "VirtualMachine", vms, ["name", "runtime.question"]), "pending questions"
     )
-
-    def read() -> list[Question]:
-        found = []
-        for page in pages(vcenter, spec, PAGE_SIZE):
-            for content in page:
-                values = {str(entry.name): entry.val for entry in content.propSet if entry.val is not None}
-                if "runtime.question" in values:
-                    name, asked = str(values.get("name", "")), values["runtime.question"]
-                    found.append(_question(str(content.obj._moId), name, asked))
-        return found
-
-    return vcenter.repeat(read, "pending questions")
+    return [
+        _question(moref, str(values.get("name", "")), values["runtime.question"])
+        for moref, values in found.items()
+        if "runtime.question" in values
+    ]
 
 
 def answer(vcenter: VCenter, question: Question, policy: MovedOrCopied) -> str:

@@ -6,14 +6,14 @@ RegisterVM_Task refuses a .vmx that is registered already (AlreadyExists), so it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from pyVmomi import vim, vmodl
 
 from ingest.errors import Refused, RemoteError
 from ingest.model.inventory import PowerState
-from ingest.vsphere.collect import collect
+from ingest.vsphere.collect import collect, read_objects
 from ingest.vsphere.faults import refusal
 from ingest.vsphere.session import VCenter
 
@@ -77,14 +77,10 @@ def find_registered(vcenter: VCenter, datacenter: str, path: str) -> Registered 
         vm = index.FindByDatastorePath(datacenter=vim.Datacenter(datacenter, vcenter.stub), path=path)
         if vm is None:
             return None
-        summary = vm.summary
-        return Registered(
-            str(vm._moId),
-            str(summary.config.name or ""),
-            path,
-            str(summary.config.instanceUuid or ""),
-            _STATES.get(str(summary.runtime.powerState), "unknown"),
-        )
+        moref = str(vm._moId)
+        # By the collector, as vcsim does not give a summary as a whole.
+        values = read_objects(vcenter, "VirtualMachine", [moref], _PATHS["VirtualMachine"]).get(moref)
+        return None if values is None else replace(_registered(moref, "", values), path=path)
 
     return vcenter.repeat(look, f"looking for {path}")
 

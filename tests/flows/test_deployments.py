@@ -109,7 +109,13 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     assert dry["state_type"] == "COMPLETED"
     assert dry["state"]["message"] == "dry run: 24 would be imported"
     assert twin.world.cloud.journal.imports == []
-    real = _run(server, "import-vms/import", dry_run=False, limits={"max_concurrent_imports": 6})
+    real = _run(
+        server,
+        "import-vms/import",
+        dry_run=False,
+        limits={"max_concurrent_imports": 6},
+        approval={"mode": "auto_approve"},
+    )
     assert real["state_type"] == "COMPLETED", real["state"]
     assert real["state"]["message"] == "24 imported"
     assert len({moref for moref, _ in twin.world.cloud.journal.imports}) == 24
@@ -161,7 +167,13 @@ def test_bad_parameters_are_refused_before_a_run_exists(
 
 
 def test_the_form_explains_and_orders_every_field(server: PrefectServer, deployed: Counter[str]) -> None:
-    for name in ("plan-vms/plan-nightly", "import-vms/import", "undo-import/undo", "notice/notice"):
+    for name in (
+        "discover/discover",
+        "plan-vms/plan-nightly",
+        "import-vms/import",
+        "undo-import/undo",
+        "notice/notice",
+    ):
         schema = _call(server, "GET", f"/deployments/name/{name}")["parameter_openapi_schema"]
         for box in (schema, *schema.get("definitions", {}).values()):
             fields = box["properties"].values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingest.engine.ledger import Ledger, ledger_url
-from ingest.engine.registering import RegisterPace
+from ingest.engine.registering import RegisterPace, Registration, deed_of, register
 from ingest.errors import UsageError
 from ingest.report.tables import csv_rows
 from ingest.stages.register_vms import RegisterOptions, RegisterRow, register_vms
@@ -23,6 +24,11 @@ from ingest.twin.serving import Twin
 from ingest.twin.vcenter.settings import VCenterSettings
 from ingest.twin.world import World
 from ingest.twin.worlds.recovery import recovery_site
+from ingest.vsphere.browsing import find_vmx
+from ingest.vsphere.placement import choose_placement, read_places
+from ingest.vsphere.registering import register_vm
+from ingest.vsphere.session import connect
+from ingest.vsphere.stores import read_stores
 from tests.plan.twin_site import cloudstack_of, vcenter_of
 
 EVERYWHERE = RegisterOptions(("*",), "fra1-c1")
@@ -335,3 +341,50 @@ def test_what_cloudstack_manages_is_kept(twin: Twin, world: World, folder: RunFo
     (kept,) = [row for row in back_rows if row.status == "kept"]
     assert (kept.vm, "CloudStack manages it as taken" in kept.error) == (first.vm, True)
     assert first.moref in world.vms
+
+
+def test_a_registration_under_way_when_its_run_died_is_waited_for(
+    world: World, folder: RunFolder, ledger: Ledger, tmp_path: Path
+) -> None:
+    paths = {stored.vm.vmx_path for stored in world.unregistered.values()}
+    with Twin(world, vcenter_settings=VCenterSettings(task_s=0.4)) as twin:
+        with connect(vcenter_of(twin)) as vcenter:
+            places = read_places(vcenter)
+            place = choose_placement(vcenter, places, cluster="fra1-c2")
+            file = next(
+                file
+                for store in read_stores(vcenter, places, ["*vmfs*"])
+                for file in find_vmx(vcenter, store)
+                if file.path in paths
+            )
+            detail = {"path": file.path, "datacenter": place.datacenter}
+            with Ledger(ledger_url(None, tmp_path / "state"), holder="dead") as dead:
+                dead.deeds.begin(deed_of(vcenter, file), run_id="run-0", actor="ann", detail=detail)
+            register_vm(vcenter, file.path, folder=place.folder, pool=place.pool, host=place.hosts[0][0])
+            # What the dead run had not noted yet, the next one sees neither in the inventory nor as refused.
+            order = Registration(file, place.datacenter, place.folder, place.pool, place.hosts[1][0])
+            became = register(vcenter, ledger, order, run_id="run-1", actor="bob", pace=QUICK)
+        assert (became.status, became.settled) == ("registered", True)
+        assert registered(world) == {file.path: 1}
+        assert world.cloud.journal.vcenter_calls["RegisterVM_Task"] == 1
+        rows = run(twin, folder, ledger)
+    assert statuses(rows) == {"registered": 24, "already": 3, "hidden": 3}
+    assert registered(world) == dict.fromkeys(paths, 1)
+    (deed,) = ledger.deeds.find(subject=file.subject)
+    assert (deed.state, deed.run_id, deed.detail["settled"]) == ("done", "run-1", True)
+
+
+def test_an_interrupted_registration_is_shown_and_settled(
+    twin: Twin, world: World, folder: RunFolder, ledger: Ledger
+) -> None:
+    rows = run(twin, folder, ledger)
+    (deed, *_) = ledger.deeds.find()
+    # As after a kill between vCenter's answer and the note.
+    with sqlite3.connect(folder.path.parent / "state" / "ledger.db") as connection:
+        connection.execute("UPDATE ledger_deed SET state = 'intended' WHERE subject = ?", [deed.key.subject])
+    assert statuses(run(twin, folder, ledger, dry_run=True)) == {
+        "registered": 23, "to-settle": 1, "already": 3, "hidden": 3
+    }  # fmt: skip
+    assert statuses(run(twin, folder, ledger)) == statuses(rows)
+    assert {one.state for one in ledger.deeds.find()} == {"done"}
+    assert set(registered(world).values()) == {1}

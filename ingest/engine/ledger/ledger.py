@@ -10,7 +10,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import TracebackType
 from typing import Any
 
@@ -148,6 +148,12 @@ class Ledger:
             writing.connection.execute(update(RUN).where(RUN.c.run_id == run_id).values(ended))
 
         self._database.write(leave)
+
+    def note_run(self, run: RunRecord, what: str, detail: Mapping[str, Any]) -> None:
+        """Write a line of history about a whole run, such as its approval; `run.actor` did it."""
+        line = json.loads(detail_text(detail))
+        actor = replace(run, actor=storable(run.actor))
+        self._database.write(lambda writing: writing.add_run_line(what, self.holder, actor, line))
 
     def runs(self, run_id: str = "") -> list[RunRecord]:
         """All runs, the newest first, or the one of this id."""

@@ -154,7 +154,8 @@ class Begun:
 class HistoryLine:
     """One line of the history; it is never changed. `at` is UTC in ISO 8601, `what` the deed in a word or two.
 
-    Of a deed that is no import, `vm_key` is its subject, and its detail says `kind` and `endpoint`.
+    Of a deed that is no import, `vm_key` is its subject, and its detail says `kind` and `endpoint`. A line about a
+    whole run (its approval) names no VM: `vm_key`, `vm` and `state` are '' then.
 
     `hash` is the SHA-256 over `previous`, the hash of the line before, and everything else in this line: who alters or
     removes a line breaks every hash after it.
@@ -166,7 +167,7 @@ class HistoryLine:
     vm_key: str
     vm: str
     what: str
-    state: State | DeedState
+    state: State | DeedState | Literal[""]
     run_id: str
     actor: str
     holder: str

@@ -192,7 +192,9 @@ def _question(vm: VM) -> Data | None:
         return None
     options = [Data("ElementDescription", label=text, summary=text, key=str(key)) for key, text in enumerate(ANSWERS)]
     choice = Data("ChoiceOption", choiceInfo=options, defaultIndex=2)
-    message = Data("VirtualMachineMessage", id="msg.uuid.altered", text=vm.question)
+    # The text of a question begins with its id, as in the log of a VM; unless somebody made one up.
+    message_id = vm.question.partition(":")[0] if vm.question.startswith("msg.") else "msg.uuid.altered"
+    message = Data("VirtualMachineMessage", id=message_id, text=vm.question)
     return Data("VirtualMachineQuestionInfo", id=QUESTION_ID, text=vm.question, choice=choice, message=[message])
 
 
