@@ -1,4 +1,4 @@
-"""Import runs as processes that can be killed, on a twin that goes on: planned once, run on fresh copies of its world.
+"""Runs as processes that can be killed, on a twin that goes on: planned once, run on fresh copies of its world.
 
 The processes come from a fork server that has the program loaded, so one starts in a few hundredths of a second.
 """
@@ -12,13 +12,13 @@ import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import SecretStr
 from sqlalchemy import Connection as DatabaseConnection
@@ -30,6 +30,8 @@ from ingest.engine.journal import outcomes_in
 from ingest.engine.ledger import Entry, open_ledger
 from ingest.engine.ledger.database import _WRITES
 from ingest.engine.rows import Pace
+from ingest.engine.undo import UndoPace
+from ingest.errors import IngestError
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.outcome import Outcome
 from ingest.plan.sheet import read_sheet, sheet_bytes
@@ -38,7 +40,9 @@ from ingest.stages.discover_networks import discover_networks
 from ingest.stages.enrich_csv import enrich_csv
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.list_unmanaged import list_unmanaged
-from ingest.stages.run_folder import CALLS_JSON, JOURNAL, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.run_folder import CALLS_JSON, FINDINGS, JOURNAL, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.settle import SettledRow, settle_run
+from ingest.stages.undo_import import UndoRow, undo_import
 from ingest.stages.validate import read_calls, validate
 from ingest.twin import truth
 from ingest.twin.generator import generate
@@ -46,9 +50,12 @@ from ingest.twin.serving import Twin
 from tests.plan.twin_site import cloudstack_of, vcenter_of
 
 Stage = Literal["started", "opened"]
+Deed = Literal["import", "settle", "undo"]
 
 IN_FLIGHT = 5
 ENDS_WITHIN_S = 60.0
+SETTLE_S = 2.0
+_UNDO_PACE = UndoPace(every_s=0.02, timeout_s=10.0, listing_s=1.0)
 
 _FORK_SERVER = multiprocessing.get_context("forkserver")
 _FORK_SERVER.set_forkserver_preload(["pytest", "tests.engine.killing"])
@@ -74,6 +81,13 @@ class KillAt:
         event.listen(Engine, "commit", committing)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What a process ended with that could not do what it was to do."""
+
+    message: str
+
+
 class _QuickPowerPace(power.PowerPace):
     """Looks at VMs more often: the twin's guests come to rest in no time."""
 
@@ -83,7 +97,7 @@ class _QuickPowerPace(power.PowerPace):
 
 @dataclass(frozen=True)
 class Orders:
-    """What a process is to import, and how."""
+    """What a process is to do with a run's folder, and how. `vm` is the only one to be given back, '' for all."""
 
     cloudstack: CloudStackEndpoint
     vcenter: VCenterEndpoint
@@ -91,19 +105,47 @@ class Orders:
     folder: Path
     batch_size: int
     kill: KillAt | None
+    deed: Deed = "import"
+    vm: str = ""
 
 
-def _import(orders: Orders, line: Connection) -> None:
+def _live(orders: Orders, line: Connection) -> None:
     """The whole life of a process: each stage is told, and awaits its answer, before the next."""
     if orders.kill:
         orders.kill.arm()
     power.PowerPace = _QuickPowerPace  # type: ignore[assignment, misc]
-    options = ImportOptions(
-        max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=2.0, grace_s=1.0)
-    )
-    results: list[BatchResult] = []
     line.send("started")
     line.recv()
+    try:
+        line.send(_DEEDS[orders.deed](orders, line))
+    except IngestError as error:
+        line.send([Failure(error.message)])
+
+
+def _settle(orders: Orders, _line: Connection) -> list[SettledRow]:
+    with open_ledger(orders.settings) as ledger, ledger.keep_alive():
+        return settle_run(
+            orders.cloudstack,
+            RunFolder(orders.folder),
+            cure=True,
+            patience_s=SETTLE_S,
+            pace=_UNDO_PACE,
+            ledger=ledger,
+        )
+
+
+def _undo(orders: Orders, _line: Connection) -> list[UndoRow]:
+    with open_ledger(orders.settings) as ledger, ledger.keep_alive():
+        return undo_import(
+            orders.cloudstack, RunFolder(orders.folder), vm=orders.vm, dry_run=False, pace=_UNDO_PACE, ledger=ledger
+        )
+
+
+def _import(orders: Orders, line: Connection) -> list[BatchResult]:
+    options = ImportOptions(
+        max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=SETTLE_S, grace_s=1.0)
+    )
+    results: list[BatchResult] = []
     stop = threading.Event()
     with (
         ImportRun(orders.cloudstack, orders.vcenter, orders.settings, RunFolder(orders.folder), stop, options) as run,
@@ -113,15 +155,18 @@ def _import(orders: Orders, line: Connection) -> None:
         for wave in run.waves():
             for members in run.rounds(wave):
                 results += pool.map(run.import_batch, members)
-    line.send(results)
+    return results
+
+
+_DEEDS: dict[Deed, Callable[[Orders, Connection], list[Any]]] = {"import": _import, "settle": _settle, "undo": _undo}
 
 
 class Child:
-    """An import run in a process of its own, which waits at `started` until it is told to `go`."""
+    """A run in a process of its own, which waits at `started` until it is told to `go`."""
 
     def __init__(self, orders: Orders) -> None:
         self._line, far_end = _FORK_SERVER.Pipe()
-        self._process = _FORK_SERVER.Process(target=_import, args=(orders, far_end), daemon=True)
+        self._process = _FORK_SERVER.Process(target=_live, args=(orders, far_end), daemon=True)
         self._process.start()
         far_end.close()
         self.await_stage("started")
@@ -137,13 +182,26 @@ class Child:
 
     def kill(self, after_s: float) -> list[Outcome] | None:
         """Kill it after a time; its outcomes when it ended by itself before."""
-        self._process.join(after_s)
-        self._process.kill()
+        self.kill_after(after_s)
         return self.end()
 
+    def kill_after(self, after_s: float) -> None:
+        """Kill it after a time, if it has not ended by itself."""
+        self._process.join(after_s)
+        self._process.kill()
+
     def end(self) -> list[Outcome] | None:
-        """Its outcomes when it ended by itself, None when it was killed."""
-        told: list[list[BatchResult]] = []
+        """The outcomes of an import that ended by itself, None when it was killed."""
+        results = self.told()
+        if results is None:
+            return None
+        assert not any(isinstance(one, Failure) for one in results), results
+        assert {one.systemic for one in results} <= {""}
+        return [outcome for result in results for outcome in result.outcomes]
+
+    def told(self) -> list[Any] | None:
+        """What it told at its end: results of batches, or rows settled or given back; None when it was killed."""
+        told: list[list[Any]] = []
         try:
             while self._line.poll(ENDS_WITHIN_S):
                 message = self._line.recv()
@@ -157,8 +215,7 @@ class Child:
         if code == -signal.SIGKILL and not told:
             return None
         assert code in (0, -signal.SIGKILL), f"ended with {code}"
-        assert {one.systemic for one in told[0]} <= {""}
-        return [outcome for result in told[0] for outcome in result.outcomes]
+        return told[0]
 
 
 @dataclass
@@ -170,8 +227,10 @@ class Scene:
     settings: RunSettings
     batch_size: int
 
-    def child(self, kill: KillAt | None = None, folder: RunFolder | None = None) -> Child:
-        """A process that imports the folder's calls, or those of a copy of it."""
+    def child(
+        self, kill: KillAt | None = None, folder: RunFolder | None = None, deed: Deed = "import", vm: str = ""
+    ) -> Child:
+        """A process that imports the folder's calls, or those of a copy of it; or does something else with it."""
         return Child(
             Orders(
                 cloudstack=cloudstack_of(self.twin),
@@ -180,6 +239,8 @@ class Scene:
                 folder=(folder or self.folder).path,
                 batch_size=self.batch_size,
                 kill=kill,
+                deed=deed,
+                vm=vm,
             )
         )
 
@@ -251,6 +312,7 @@ class Planned:
 
 def plan(folder: Path, *, vms: int, import_seconds: float, batch_size: int, switched_on: bool = False) -> Planned:
     """Plan a world; every one of its VMs may be imported. With `switched_on` all run, and are switched off for it."""
+    folder.mkdir(parents=True, exist_ok=True)
     made = RunFolder(folder)
     with _twin(vms, import_seconds, switched_on) as twin:
         discover_networks(vcenter_of(twin), made)
@@ -278,6 +340,6 @@ def _twin(vms: int, import_seconds: float, switched_on: bool) -> Iterator[Twin]:
 
 def _copied(folder: RunFolder, path: Path) -> RunFolder:
     path.mkdir(parents=True)
-    for name in (SNAPSHOT, PLAN, CALLS_JSON):
+    for name in (SNAPSHOT, PLAN, FINDINGS, CALLS_JSON):
         shutil.copy(folder.file(name), path / name)
     return RunFolder(path)
