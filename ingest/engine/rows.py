@@ -502,6 +502,9 @@ class RowImporter:
             self._power.back(ready.one, ready.power_before)
         except IngestError as error:
             return f"; its power did not come back: {error.message}"
+        if ready.power_before == "poweredOn":
+            # From now on whoever switches it off has reasons of his own.
+            self._ledger.note(ready.key, "unknown", error="switched on again", detail={"power_before": ""})
         return ""
 
 

@@ -122,7 +122,8 @@ class _Case:
     def settle(self, patience: _Patience) -> Settlement:
         """Look until something is certain. The looks of one round are in this order: job, VM, list of unmanaged VMs."""
         if not self.job_id:
-            return Settlement("absent")
+            verified = self._verified()
+            return Settlement("absent") if verified.state == "absent" else _has(verified)
         last = Settlement("unknown", error="nobody asked")
         unknown_before = False
         while True:

@@ -40,6 +40,7 @@ from ingest.stages.discover_networks import discover_networks
 from ingest.stages.enrich_csv import enrich_csv
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.list_unmanaged import list_unmanaged
+from ingest.stages.power_switch import VCenterPower
 from ingest.stages.run_folder import CALLS_JSON, FINDINGS, JOURNAL, PLAN, SNAPSHOT, RunFolder
 from ingest.stages.settle import SettledRow, settle_run
 from ingest.stages.undo_import import UndoRow, undo_import
@@ -123,7 +124,7 @@ def _live(orders: Orders, line: Connection) -> None:
 
 
 def _settle(orders: Orders, _line: Connection) -> list[SettledRow]:
-    with open_ledger(orders.settings) as ledger, ledger.keep_alive():
+    with open_ledger(orders.settings) as ledger, ledger.keep_alive(), VCenterPower(orders.vcenter) as switch:
         return settle_run(
             orders.cloudstack,
             RunFolder(orders.folder),
@@ -131,6 +132,7 @@ def _settle(orders: Orders, _line: Connection) -> list[SettledRow]:
             patience_s=SETTLE_S,
             pace=_UNDO_PACE,
             ledger=ledger,
+            power=switch,
         )
 
 
