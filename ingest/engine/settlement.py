@@ -14,9 +14,9 @@ from typing import Literal, Protocol
 
 from ingest.cloudstack.jobs import FAILED, NO_RESULT, PENDING, job_failure
 from ingest.engine.proof import Difference, Expected, in_words
-from ingest.engine.server_words import Cause, cause_of, leftover_of
+from ingest.engine.server_words import Cause, cause_of, of_a_leftover
 from ingest.engine.verification import ShowsVms, Verified, verify
-from ingest.errors import NotTheApi, Transient
+from ingest.errors import NotTheApi, Refused, Transient
 from ingest.model.catalogue import Job, UnmanagedInstance
 from ingest.model.request import ImportRequest
 
@@ -161,26 +161,19 @@ class _Case:
         return _has(verified)
 
     def _failed(self, job: Job) -> tuple[Settlement, bool]:
-        """A job the server ended in a restart has no result, and its work may go on: another look may show more."""
+        """A job the server ended in a restart has no result, and its work may go on: another look may show more.
+
+        There is no shorter way than to wait. A management server that was only taken for dead finishes its imports
+        without a sign in the job, and no list shows which server works at a job that counts as over; that the VM is
+        not there yet says nothing before the row is committed (CloudStack: AsyncJobManagerImpl).
+        """
         error = job_failure(job)
         told = job.jobresult is not None
         verified = self._verified()
         if verified.state == "absent":
-            cause = self._leftover(cause_of(error.code, error.text))
-            return Settlement("failed", error=error.text, cause=cause), told
+            return of_failure(self.client, error, self.zone_id), told
         found = replace(_has(verified), error=_and(error.text, _has(verified).error))
         return found, told or verified.state == "complete"
-
-    def _leftover(self, cause: Cause) -> Cause:
-        """A MAC that is said to exist although no VM shows it is the leftover of a failed import."""
-        if cause.subject_kind != "mac":
-            return cause
-        shown = {
-            nic.macaddress.lower()
-            for machine in self.client.list_virtual_machines(zone_id=self.zone_id or None)
-            for nic in machine.nic
-        }
-        return cause if cause.subject.lower() in shown else leftover_of(cause)
 
     def _without_a_job(self, *, unknown_before: bool) -> tuple[Settlement, bool]:
         """Never accepted, or its row is gone: only the VM can tell, and the list it is in when nothing was done."""
@@ -214,6 +207,18 @@ def vm_id_of(job: Job) -> str:
     """The id of the VM a successful import made, '' when its result does not say."""
     instance = (job.jobresult or {}).get("virtualmachine", {})
     return str(instance.get("id", "")) if isinstance(instance, dict) else ""
+
+
+def of_failure(client: ShowsVms, error: Refused, zone_id: str) -> Settlement:
+    """The settlement of an import that failed and left no VM. A MAC that is said to exist although no VM shows it is
+    the rest of an earlier one that failed (CloudStack: cleanupFailedImportVM leaves the NIC rows)."""
+    text, cause = error.text, cause_of(error.code, error.text)
+    if cause.id == "mac-taken":
+        machines = client.list_virtual_machines(zone_id=zone_id or None)
+        if cause.subject.lower() not in {nic.macaddress.lower() for machine in machines for nic in machine.nic}:
+            text = of_a_leftover(text)
+            cause = cause_of(error.code, text)
+    return Settlement("failed", error=text, cause=cause)
 
 
 def lost_its_result(error: str) -> bool:

@@ -41,9 +41,6 @@ from tests.plan.twin_site import cloudstack_of, vcenter_of
 LATE_S = 0.4
 """How long a call may be on its way; a run that proves that nothing was begun looks for longer."""
 
-UNCOUNTED = ("nics", "moved")
-"""Cut off after these steps a VM has all its rows; only the resource count of its owner lacks it."""
-
 VCENTER_DESTROYS = {"Destroy_Task", "UnregisterVM", "DeleteVirtualDisk_Task", "DeleteDatastoreFile_Task"}
 CLOUDSTACK_DESTROYS = ("destroy", "expunge", "delete", "remove")
 
@@ -116,9 +113,8 @@ class Site:
         world = self.scene.twin.world
         with world.lock:
             journal = world.cloud.journal
-            uncounted = {str(one["instance"]) for one in journal.of("import-lost") if one.get("after") in UNCOUNTED}
             live = {moref: [one.id for one in found] for moref, found in truth.live_instances(world).items()}
-            half = frozenset(truth.half_imported(world)) - uncounted
+            half = frozenset(self.scene.halves())
             begun = {str(one["job"]): str(one["vm"]) for one in journal.of("import-accepted")}
             ended = {str(one["job"]) for one in journal.of("import-completed", "import-failed", "import-lost")}
             names = {vm.name: moref for moref, vm in world.vms.items()}
@@ -154,23 +150,9 @@ class Site:
 
     def check(self) -> None:
         """What must hold after every step, whatever was done."""
-        self._never_twice()
+        self.scene.assert_never_twice()
         self._nothing_destroyed()
         self._ledger_agrees()
-
-    def _never_twice(self) -> None:
-        """No import is begun on a VM CloudStack has: told by the order of what happened, not by what is left."""
-        live: dict[str, set[str]] = {}
-        with self.scene.twin.world.lock:
-            entries = [(one.kind, dict(one.facts)) for one in self.journal.entries]
-            assert truth.duplicates(self.scene.twin.world) == {}
-        for kind, facts in entries:
-            if kind == "import-committed":
-                assert not live.get(str(facts["moref"])), f"imported while managed: {facts}"
-                live.setdefault(str(facts["moref"]), set()).add(str(facts["instance"]))
-            elif kind in ("unmanaged", "import-failed") and facts.get("instance"):
-                for found in live.values():
-                    found.discard(str(facts["instance"]))
 
     def _nothing_destroyed(self) -> None:
         world = self.scene.twin.world

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,8 @@ Deed = Literal["import", "settle", "undo"]
 IN_FLIGHT = 5
 ENDS_WITHIN_S = 60.0
 SETTLE_S = 2.0
+UNCOUNTED = ("nics", "moved")
+"""Cut off after these steps a VM has all its rows."""
 _UNDO_PACE = UndoPace(every_s=0.02, timeout_s=10.0, listing_s=1.0)
 
 _FORK_SERVER = multiprocessing.get_context("forkserver")
@@ -265,6 +268,57 @@ class Scene:
         """Imports the twin has committed so far."""
         with self.twin.world.lock:
             return len(self.twin.world.cloud.journal.imports)
+
+    def told(self, deed: Deed) -> list[Any]:
+        """Do it from beginning to end: what was told."""
+        child = self.child(deed=deed)
+        child.go()
+        told = child.told()
+        assert told is not None
+        return told
+
+    def at_rest(self) -> None:
+        """Wait until the management server is back from every restart, and no import is at work."""
+        journal, end = self.twin.world.cloud.journal, time.monotonic() + ENDS_WITHIN_S
+        self.twin.faults.clear()
+        while True:
+            with self.twin.world.lock:
+                restarts = [one for one in journal.of("fault") if one["what"] == "cloudstack-restart"]
+                if len(journal.of("cloudstack-back")) == len(restarts) and not journal.imports_running:
+                    return
+            assert time.monotonic() < end, "it never comes to rest"
+            time.sleep(0.01)
+
+    def halves(self) -> list[str]:
+        """Ids of the instances that lack volumes or NICs; cut off later, only a count of its owner lacks the VM."""
+        with self.twin.world.lock:
+            lost = self.twin.world.cloud.journal.of("import-lost")
+            uncounted = {str(one["instance"]) for one in lost if one.get("after") in UNCOUNTED}
+            return [one for one in truth.half_imported(self.twin.world) if one not in uncounted]
+
+    def assert_never_twice(self) -> None:
+        """No import was begun on a VM CloudStack had: told by the order of what happened, not by what is left."""
+        live: dict[str, set[str]] = {}
+        with self.twin.world.lock:
+            entries = [(one.kind, dict(one.facts)) for one in self.twin.world.cloud.journal.entries]
+            assert truth.duplicates(self.twin.world) == {}, "imported twice"
+        for kind, facts in entries:
+            if kind == "import-committed":
+                assert not live.get(str(facts["moref"])), f"imported while managed: {facts}"
+                live.setdefault(str(facts["moref"]), set()).add(str(facts["instance"]))
+            elif kind in ("unmanaged", "import-failed") and facts.get("instance"):
+                for found in live.values():
+                    found.discard(str(facts["instance"]))
+
+    def assert_all_in(self) -> None:
+        """Every VM is imported whole, was never imported while CloudStack had it, and nobody has a claim any more."""
+        self.assert_never_twice()
+        vms = {one.moref for one in read_calls(self.folder)}
+        with self.twin.world.lock:
+            halves = self.halves()
+            live = truth.live_instances(self.twin.world)
+            assert {moref for moref, found in live.items() if found[0].id not in halves} == vms
+        assert {(one.state, one.holder) for one in self.entries()} == {("imported", "")}
 
     def assert_each_once(self) -> None:
         """Every VM is imported whole and once, sent once, and nobody has a claim any more."""
