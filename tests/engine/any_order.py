@@ -335,8 +335,9 @@ class AnyOrder(RuleBasedStateMachine):
         folder = self._folder(which)
         with self._step(f"run {folder.path.name}"):
             told = self.site.do("import", folder, None) or []
-            rows = [one.row for result in told for one in getattr(result, "outcomes", ())]
-            assert isinstance(told[0], Failure) or sorted(rows) == [call.row for call in read_calls(folder)]
+            if not any(isinstance(one, Failure) for one in told):
+                rows = [one.row for result in told for one in result.outcomes]
+                assert sorted(rows) == [call.row for call in read_calls(folder)], "a row has no outcome, or two"
 
     @precondition(lambda self: len(self.site.folders) < 4)
     @rule(rows=st.frozensets(st.integers(0, 5), min_size=1))

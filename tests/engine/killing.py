@@ -111,6 +111,7 @@ class Orders:
     kill: KillAt | None
     deed: Deed = "import"
     vm: str = ""
+    options: ImportOptions | None = None
 
 
 def _live(orders: Orders, line: Connection) -> None:
@@ -147,14 +148,14 @@ def _undo(orders: Orders, _line: Connection) -> list[UndoRow]:
 
 
 def _import(orders: Orders, line: Connection) -> list[BatchResult]:
-    options = ImportOptions(
+    options = orders.options or ImportOptions(
         max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=SETTLE_S, grace_s=1.0)
     )
     results: list[BatchResult] = []
     stop = threading.Event()
     with (
         ImportRun(orders.cloudstack, orders.vcenter, orders.settings, RunFolder(orders.folder), stop, options) as run,
-        ThreadPoolExecutor(IN_FLIGHT) as pool,
+        ThreadPoolExecutor(options.max_concurrent_imports) as pool,
     ):
         line.send("opened")
         for wave in run.waves():
@@ -233,7 +234,12 @@ class Scene:
     batch_size: int
 
     def child(
-        self, kill: KillAt | None = None, folder: RunFolder | None = None, deed: Deed = "import", vm: str = ""
+        self,
+        kill: KillAt | None = None,
+        folder: RunFolder | None = None,
+        deed: Deed = "import",
+        vm: str = "",
+        options: ImportOptions | None = None,
     ) -> Child:
         """A process that imports the folder's calls, or those of a copy of it; or does something else with it."""
         return Child(
@@ -246,12 +252,13 @@ class Scene:
                 kill=kill,
                 deed=deed,
                 vm=vm,
+                options=options,
             )
         )
 
-    def run(self, kill: KillAt | None = None) -> list[Outcome] | None:
+    def run(self, kill: KillAt | None = None, options: ImportOptions | None = None) -> list[Outcome] | None:
         """Import from beginning to end, or to the kill: then there are no outcomes."""
-        child = self.child(kill)
+        child = self.child(kill, options=options)
         child.go()
         return child.end()
 
