@@ -1,4 +1,5 @@
-"""Writes the reference pages that follow from the code: columns, checks, settings, commands, the world file.
+"""Writes the reference pages that follow from the code: columns, checks, settings, commands, events,
+the world file.
 
 `make docs` runs it.
 """
@@ -9,6 +10,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,31 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from ingest.cli.main import COMMANDS, app
+from ingest.cli.main import COMMANDS, GROUPS, app
+from ingest.engine.event_lines import COMMON, EVENTS, FIELDS
+from ingest.engine.picture import UNDERWAY
 from ingest.plan.causes import CAUSES
 from ingest.plan.checks import CHECKS
 from ingest.plan.columns import PLAN_COLUMNS, REQUIRED
 from ingest.plan.rules import DiskChoice, Match, NetworkChoice, Rule, Set
+from ingest.runbook.catalogue import RULES as RUNBOOK_RULES
+from ingest.runbook.model import (
+    HttpCheck,
+    IpCheck,
+    NetworkMap,
+    Networks,
+    Person,
+    Runbook,
+    Site,
+    Start,
+    Step,
+    SubnetMap,
+    TcpCheck,
+    ToolsCheck,
+    Wave,
+)
+from ingest.runbook.selection import Selection
+from ingest.runbook.spans import in_words
 from ingest.settings import SECTIONS, may_be_public, secret_name, variable
 from ingest.twin.worldfile import FORMAT_VERSION, MAXIMUM_BYTES, MAXIMUM_YAML_BYTES, json_schema
 
@@ -82,6 +104,52 @@ def rules_page() -> str:
     return "\n".join(lines)
 
 
+_RUNBOOK_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("Runbook", Runbook),
+    ("An entry of people", Person),
+    ("An entry of sites", Site),
+    ("networks", Networks),
+    ("An entry of networks.table", NetworkMap),
+    ("An entry of networks.subnets", SubnetMap),
+    ("An entry of waves", Wave),
+    ("select, critical, and entries of start.order", Selection),
+    ("start", Start),
+    ("An entry of steps", Step),
+    ("A check of kind tcp", TcpCheck),
+    ("A check of kind http", HttpCheck),
+    ("A check of kind tools", ToolsCheck),
+    ("A check of kind ip", IpCheck),
+)
+
+
+def runbook_page() -> str:
+    """Every key of a runbook, and what can be found wrong with one."""
+    lines = [
+        NOTE + "# Runbook\n",
+        "A runbook is YAML. Spans of time have a unit: `90s`, `15min`, `1h 30min`. Targets (`rto`) count from the",
+        "start of the recovery. A *pattern* is a glob (`web*`), or `re:` and a regular expression that fits the whole",
+        "text; case does not matter; a list fits when one does. [Runbooks](../how-to/runbooks.md) shows one at work,",
+        "`data/runbooks/demo.yaml` every key with an example.\n",
+    ]
+    for title, model in _RUNBOOK_PARTS:
+        lines += [f"## {title}\n", "| Key | Meaning | Default |", "| --- | --- | --- |"]
+        for name, info in model.model_fields.items():
+            lines.append(f"| `{name}` | {info.description} | {_runbook_default(info)} |")
+        lines.append("")
+    lines += ["## Findings\n", "| Rule | Level | What | Why it matters | Cure |", "| --- | --- | --- | --- | --- |"]
+    lines += [f"| `{one.id}` | {one.level} | {one.title} | {one.why} | {one.fix} |" for one in RUNBOOK_RULES]
+    return "\n".join(lines) + "\n"
+
+
+def _runbook_default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "**needed**"
+    default = info.default
+    if isinstance(default, timedelta):
+        return f"`{in_words(default)}`"
+    return f"`{default}`" if default not in (None, "") and info.default_factory is None else ""
+
+
 def settings_page() -> str:
     """Every setting with its variable."""
     lines = [
@@ -89,7 +157,7 @@ def settings_page() -> str:
         "Value by value, the first that is found wins:\n",
         "1. the environment variable;",
         "2. the TOML file: `INGEST_CONFIG`, else `ingest.toml` in the working folder, tables `[cloudstack]`,",
-        "   `[vcenter]`, `[run]`;",
+        "   `[vcenter]`, `[run]`, `[health]`;",
         "3. secrets only, and only inside flows: the Prefect Secret block of the given name;",
         "4. the default.\n",
         "Secrets in the TOML file are refused. An unknown variable that starts with `INGEST_` is refused too.\n",
@@ -136,7 +204,8 @@ def commands_page() -> str:
         "| 6 | a server could not be reached, or did not do what was asked |\n",
     ]
     for words in (
-        *([name] for name in COMMANDS if name != "twin"),
+        *([name] for name in COMMANDS if name not in GROUPS),
+        *(["runbook", name] for name in ("check", "print")),
         *(["twin", name] for name in ("serve", "record", "journal", "fault", "calm", "clock")),
     ):
         lines.append(f"## ingest {' '.join(words)}\n\n```text\n{_help(words)}\n```\n")
@@ -148,6 +217,28 @@ def _help(words: list[str]) -> str:
     console = Console(file=out, width=110, force_terminal=False, color_system=None)
     app.help_print(words, console=console)
     return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+def events_page() -> str:
+    """Events as JSON lines."""
+    lines = [
+        NOTE + "# Events\n",
+        "`ingest run --events FILE` appends what happens to the file as it happens, a JSON object a line, UTF-8; `-`",
+        "is stdout, which then has nothing else. The table on the terminal stays. A reader that is slow, or goes away,",
+        "does not hold an import up. Whatever happened, `end` is the last line; it is missing after a crash only.\n",
+        "| Event | When | Fields |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{name}` | {when} | {', '.join(f'`{field}`' for field in fields)} |"
+        for name, (when, fields) in EVENTS.items()
+    ]
+    lines += [f"\nEvery event has {', '.join(f'`{field}`' for field in COMMON)} as well.\n"]
+    lines += ["| Field | Meaning |", "| --- | --- |", *(f"| `{name}` | {text} |" for name, text in FIELDS.items())]
+    lines += ["\nStates before the outcome:\n", "| State | Meaning |", "| --- | --- |"]
+    lines += [f"| `{name}` | {text} |" for name, text in UNDERWAY.items()]
+    lines.append("\nA row that waits has no event yet. A row may skip states: one that is held is never `sent`.")
+    return "\n".join(lines) + "\n"
 
 
 def world_file_page() -> str:
@@ -265,8 +356,10 @@ PAGES = {
     "columns.md": columns_page,
     "checks.md": checks_page,
     "rules.md": rules_page,
+    "runbook.md": runbook_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
+    "events.md": events_page,
     "world-file.md": world_file_page,
     "world-file.schema.json": world_file_schema,
 }

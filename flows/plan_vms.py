@@ -7,12 +7,14 @@ from pathlib import Path
 
 from prefect import flow
 
+from ingest.errors import UsageError
 from ingest.stages.inputs import look_at_inputs
 from ingest.stages.run_folder import fresh_run_folder
 from ingest.stages.validate import Validated
 from tasks.discover_networks import discover_networks
 from tasks.enrich_csv import enrich_csv
 from tasks.list_unmanaged import list_unmanaged
+from tasks.parameters import Planning, Selection, SiteName, path
 from tasks.run_names import stamped
 from tasks.site import site_settings
 from tasks.validate import validate
@@ -28,35 +30,31 @@ class PlanResult:
 
 @flow(name="plan-vms", flow_run_name=stamped("plan"))
 def plan_vms(
-    rules: str | None = None,
-    clusters: list[str] | None = None,
-    datacenter: str | None = None,
-    plan: str | None = None,
-    runs_folder: str | None = None,
-    confirm_guesses: bool = False,
-    update: str | None = None,
-    checks: str | None = None,
+    site: SiteName = "",
+    selection: Selection = Selection(),
+    planning: Planning = Planning(),
+    runs_folder: str = "",
 ) -> PlanResult:
     """Discover both sides, write the plan, check it. Changes nothing.
 
     Args:
-        rules: Rules file (YAML) on the worker. Empty: the setting INGEST_RUN_RULES, else the built-in defaults.
-        clusters: CloudStack clusters to list, by name or UUID. Empty: every VMware cluster.
-        datacenter: vCenter datacenter to read, by name or path. Empty: all.
-        plan: An edited plan (CSV) to check instead of writing a new one.
+        site: Name of the site's credentials blocks. Empty: the settings of the worker.
+        selection: Which VMs are looked at. Everything, unless named here.
+        planning: Where the plan comes from: a fresh one, an older one carried on, or an edited one to check.
         runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
-        confirm_guesses: Take every guess of the plan for confirmed.
-        update: An older plan (CSV) on the worker to carry on: its edits and its order stay, what is seen is refreshed.
-        checks: Your own checks (a Great Expectations suite) on the worker. Empty: the setting INGEST_RUN_CHECKS.
     """
-    run = site_settings().run
-    rules_file = Path(rules) if rules else run.rules
-    own_checks = Path(checks) if checks else run.checks
-    look_at_inputs(rules_file, Path(plan) if plan else None, Path(update) if update else None, own_checks)
-    with fresh_run_folder(Path(runs_folder) if runs_folder else run.folder) as folder:
-        discover_networks(str(folder.path), datacenter)
-        list_unmanaged(str(folder.path), clusters)
-        if plan is None:
-            enrich_csv(str(folder.path), str(rules_file) if rules_file else None, update)
-        checked = validate(str(folder.path), plan, str(own_checks) if own_checks else None, confirm_guesses)
+    if planning.plan and planning.update:
+        raise UsageError("an edited plan is checked as it is", place=planning.plan, cure="fill in plan or update")
+    run = site_settings(site).run
+    rules = path(planning.rules) or run.rules
+    checks = path(planning.checks) or run.checks
+    look_at_inputs(rules, path(planning.plan), path(planning.update), checks)
+    with fresh_run_folder(path(runs_folder) or run.folder) as folder:
+        discover_networks(str(folder.path), selection.datacenter or None, site)
+        list_unmanaged(str(folder.path), selection.clusters, site)
+        if not planning.plan:
+            enrich_csv(str(folder.path), str(rules) if rules else None, planning.update or None)
+        checked = validate(
+            str(folder.path), planning.plan or None, str(checks) if checks else None, planning.confirm_guesses
+        )
         return PlanResult(folder.path, checked)

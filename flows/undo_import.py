@@ -6,10 +6,13 @@ from collections import Counter
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed
+from prefect.states import Completed
 
 from ingest.errors import RemoteError, UsageError
 from ingest.stages.undo_import import UndoRow
+from tasks.approval import STATE_NAMES, approve_undo
+from tasks.endings import cancelled
+from tasks.parameters import Approval, SiteName
 from tasks.run_names import stamped
 from tasks.stop_signal import stop_signal
 from tasks.undo_import import undo_import as undo_task
@@ -18,24 +21,39 @@ _FINE = frozenset({"undone", "already", "deleted"})
 
 
 @flow(name="undo-import", flow_run_name=stamped("undo"))
-def undo_import(run_folder: str | None = None, vm: str | None = None, dry_run: bool = True) -> State[list[UndoRow]]:
+def undo_import(
+    run_folder: str = "",
+    vm: str = "",
+    dry_run: bool = True,
+    site: SiteName = "",
+    approval: Approval = Approval(),
+) -> State[list[UndoRow]]:
     """Give imported VMs back: CloudStack forgets them, vCenter keeps them as they are. Never destroys anything.
 
     Args:
         run_folder: The folder of the run, on the worker, whose VMs are given back; networks it made are deleted last.
         vm: Only this VM, by its name in vCenter. Needed without a run folder.
         dry_run: Show what would happen and what stands against it; change nothing.
+        site: Name of the site's credentials blocks. Empty: the settings of the worker.
+        approval: Who decides, after a preview, before anything is given back.
     """
     if not run_folder and not vm:
         raise UsageError("neither a run's folder nor a VM is named", cure="fill in run_folder or vm")
+    if not dry_run and approval.mode != "auto_approve":
+        with stop_signal() as stop:
+            rows = undo_task(run_folder or None, vm, True, stop, site)
+        decision = approve_undo(rows, run_folder, approval, site)
+        if not decision.approved:
+            message = f"{decision.text}; nothing was given back"
+            return cancelled(message, rows, STATE_NAMES[decision.verdict])
     with stop_signal() as stop:
-        rows = undo_task(run_folder, vm or "", dry_run, stop)
+        rows = undo_task(run_folder or None, vm, dry_run, stop, site)
     counts = Counter(row.status for row in rows)
     message = ", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing to undo"
     if dry_run:
         return Completed(message=f"preview: {message}", data=rows)
     if stop.is_set():
-        return Cancelled(message=f"stopped: {message}", data=rows)
+        return cancelled(f"stopped: {message}", rows)
     left = [row for row in rows if row.status not in _FINE]
     if left:
         raise RemoteError(

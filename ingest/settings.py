@@ -12,6 +12,7 @@ Secrets in the TOML file are refused: files are copied, mailed and committed.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import re
@@ -26,7 +27,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ingest.errors import SettingsError
-from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
+from ingest.model.endpoints import CloudStackEndpoint, HealthEndpoint, VCenterEndpoint
 
 ENV_PREFIX = "INGEST_"
 CONFIG_VARIABLE = "INGEST_CONFIG"
@@ -40,7 +41,8 @@ class RunSettings(BaseModel):
     """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file, `checks`
     a suite of expectations of their own; `state` keeps what must outlive a run, such as the database of a local
     Prefect server. `ledger` is the path of a SQLite file or a URL, `postgresql://user@host/database`, which several
-    machines can share; without it `ledger.db` in `state`. Secret, because a URL may hold a password."""
+    machines can share; without it `ledger.db` in `state`. Secret, because a URL may hold a password. `site` says which
+    site these settings belong to: runs of that name may use them where Prefect has no credentials block."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +51,7 @@ class RunSettings(BaseModel):
     checks: Path | None = None
     state: Path = Path(".ingest")
     ledger: SecretStr | None = None
+    site: str = ""
 
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -56,6 +59,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cloudstack": CloudStackEndpoint,
     "vcenter": VCenterEndpoint,
     "run": RunSettings,
+    "health": HealthEndpoint,
 }
 
 
@@ -71,11 +75,16 @@ def variable(section: str, field: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A lazily validated view on the sources: asking for one server does not demand the other's settings."""
+    """A lazily validated view on the sources: asking for one server does not demand the other's settings.
+
+    `endpoints` are known already, whole, by section; `run_values` go before the other sources of the section run.
+    """
 
     toml: Mapping[str, Any]
     toml_path: Path | None = None
     secrets: SecretStore | None = None
+    endpoints: Mapping[str, BaseModel] = dataclasses.field(default_factory=dict)
+    run_values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def cloudstack(self) -> CloudStackEndpoint:
@@ -88,14 +97,23 @@ class Settings:
         return self._section("vcenter", VCenterEndpoint)
 
     @property
+    def health(self) -> HealthEndpoint:
+        """How health checks reach guests."""
+        return self._section("health", HealthEndpoint)
+
+    @property
     def run(self) -> RunSettings:
         """Defaults of runs."""
         return self._section("run", RunSettings)
 
     def _section(self, name: str, model: type[Section]) -> Section:
+        known = self.endpoints.get(name)
+        if isinstance(known, model):
+            return known
         loader = _loader(name, model, self.toml.get(name, {}), self.secrets)
+        first = self.run_values if name == "run" else {}
         try:
-            return model.model_validate(loader().model_dump(exclude_unset=True, exclude_none=True))
+            return model.model_validate(loader().model_dump(exclude_unset=True, exclude_none=True) | dict(first))
         except ValidationError as error:
             raise self._explain(name, error) from None
 

@@ -16,6 +16,7 @@ from ingest.yamltext import Document, Path
 
 Model = TypeVar("Model", bound=BaseModel)
 _MOST_SHOWN = 10
+_HINT = "did you mean "
 
 
 def checked(model: type[Model], document: Document) -> Model:
@@ -40,7 +41,9 @@ def explained(error: ValidationError, model: type[BaseModel], document: Document
     path, first = ordered[0]
     message, cure = _words(first, tuple(first["loc"]), model, document)
     for other_path, other in ordered[1 : 1 + _MOST_SHOWN]:
-        message += f"\n{document.place(other_path)}: {_words(other, tuple(other['loc']), model, document)[0]}"
+        text, help_ = _words(other, tuple(other["loc"]), model, document)
+        hint = f", {help_.partition('?')[0]}?" if help_.startswith(_HINT) else ""
+        message += f"\n{document.place(other_path)}: {text}{hint}"
     if len(ordered) > 1 + _MOST_SHOWN:
         message += f"\n(and {len(ordered) - 1 - _MOST_SHOWN} more)"
     return RulesError(message, place=document.place(path), cure=cure)
@@ -62,7 +65,7 @@ def _words(error: Any, path: Path, model: type[BaseModel], document: Document) -
     if kind == "union_tag_invalid":
         tag, expected = error["ctx"]["tag"], error["ctx"]["expected_tags"]
         close = difflib.get_close_matches(tag, expected.replace("'", "").split(", "), 1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = f"{_HINT}{close[0]}? " if close else ""
         return f"unknown {error['ctx']['discriminator'].strip(chr(39))} {tag}", f"{hint}allowed here: {expected}"
     if kind == "union_tag_not_found":
         name = error["ctx"]["discriminator"].strip("'")
@@ -70,7 +73,7 @@ def _words(error: Any, path: Path, model: type[BaseModel], document: Document) -
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         allowed = allowed_keys(model, path[:-1])
         close = difflib.get_close_matches(str(path[-1]), allowed, 1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = f"{_HINT}{close[0]}? " if close else ""
         return f"unknown key {path[-1]}", f"{hint}allowed here: {', '.join(allowed)}"
     if kind == "missing":
         return f"the key {path[-1]} is missing", f"add {path[-1]}"

@@ -23,10 +23,10 @@ from tasks.site import site_settings
     retry_delay_seconds=RETRY_DELAYS_S,
     retry_condition_fn=only_transient,
 )
-def discover_networks(folder: str, datacenter: str | None = None) -> Discovered:
+def discover_networks(folder: str, datacenter: str | None = None, site: str = "") -> Discovered:
     """Read networks and VMs of the vCenter into the run's folder."""
     tell(StageStarted("discover_networks"))
-    found = discover(site_settings().vcenter, existing_run_folder(Path(folder)), Scope(datacenter=datacenter))
+    found = discover(site_settings(site).vcenter, existing_run_folder(Path(folder)), Scope(datacenter=datacenter))
     text = f"{found.vms} VMs, {found.nics} NICs on {found.networks} networks, {found.problems} problems"
     markdown("discover-networks", f"**vCenter**: {text}, {found.requests} requests.\n\n`{found.networks_csv}`")
     tell(StageDone("discover_networks", text))

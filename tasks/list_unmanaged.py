@@ -23,11 +23,11 @@ from tasks.site import site_settings
     retry_delay_seconds=RETRY_DELAYS_S,
     retry_condition_fn=only_transient,
 )
-def list_unmanaged(folder: str, clusters: list[str] | None = None) -> Listed:
+def list_unmanaged(folder: str, clusters: list[str] | None = None, site: str = "") -> Listed:
     """Read CloudStack's unmanaged instances and catalogue into the run's folder."""
     tell(StageStarted("list_unmanaged"))
     found = list_(
-        site_settings().cloudstack,
+        site_settings(site).cloudstack,
         existing_run_folder(Path(folder)),
         clusters or (),
         progress=lambda detail: tell(StageStep("list_unmanaged", detail)),

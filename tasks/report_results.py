@@ -1,4 +1,4 @@
-"""After the last batch: the results in the sheet, the report, and one artifact that says what became of every row."""
+"""After the last batch: the results in the sheet, the report, and artifacts: every row's outcome, failures by cause."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from ingest.engine.events import StageDone, StageStarted, tell
+from ingest.engine.failures import failed_together
 from ingest.model.outcome import URGENCY, Outcome, summary
 from ingest.report.tables import record
 from ingest.stages.conclude import Concluded, conclude
 from ingest.stages.run_folder import existing_run_folder
-from tasks.artifacts import table
+from tasks.artifacts import markdown, table
+from tasks.pages import failures_page
 
 
 @task(name="report_results", cache_policy=NO_CACHE)
@@ -24,5 +26,7 @@ def report_results(folder: str, outcomes: Sequence[Outcome]) -> Concluded:
     ordered = sorted(concluded.outcomes, key=lambda one: (URGENCY.index(one.status), one.row))
     text = summary(concluded.outcomes)
     table("outcomes", [record(one) for one in ordered], f"{text}. All rows: {concluded.results_csv}")
+    together = failed_together(concluded.outcomes)
+    markdown("failures", failures_page(together, sums=text, results=str(concluded.results_csv)))
     tell(StageDone("report_results", text))
     return concluded

@@ -19,10 +19,10 @@ from tasks.site import site_settings
 
 
 @task(name="undo_import", cache_policy=NO_CACHE, retries=0, persist_result=False)
-def undo_import(folder: str | None, vm: str, dry_run: bool, stop: threading.Event) -> list[UndoRow]:
+def undo_import(folder: str | None, vm: str, dry_run: bool, stop: threading.Event, site: str = "") -> list[UndoRow]:
     """Give VMs back, or show what would happen; a row for each VM and network."""
     tell(StageStarted("undo_import"))
-    settings = site_settings()
+    settings = site_settings(site)
     with open_ledger(settings.run) as ledger, ledger.keep_alive():
         rows = undo(
             settings.cloudstack,

@@ -17,13 +17,16 @@ ROOT = Path(__file__).parents[1]
 WITH_BLOCKS = [
     "README.md",
     "docs/tutorial.md",
+    "docs/how-to/drift.md",
     "docs/how-to/edit-the-plan.md",
     "docs/how-to/own-checks.md",
     "docs/how-to/missing-networks.md",
     "docs/how-to/faults.md",
     "docs/how-to/interrupted-and-undo.md",
+    "docs/how-to/register-replicas.md",
     "docs/how-to/rules.md",
     "docs/how-to/prefect.md",
+    "docs/how-to/runbooks.md",
 ]
 ALL_PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 

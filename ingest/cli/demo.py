@@ -56,12 +56,12 @@ def demo(
             talk.print(f"Prefect server: {server.ui_url}", markup=False)
             with shown(talk):
                 from flows.import_vms import run_import
+                from tasks.parameters import Limits, Planning
 
                 result = run_import(
                     dry_run=False,
-                    max_concurrent_imports=max_concurrent_imports,
-                    batch_size=3,
-                    rules=str(data_file("rules.yaml")),
+                    planning=Planning(rules=str(data_file("rules.yaml"))),
+                    limits=Limits(max_concurrent_imports=max_concurrent_imports, batch_size=3),
                     runs_folder=str(folder),
                 )
             show_result(result, "table")

@@ -49,5 +49,5 @@ def discover(
     talk.print(f"files: {found.networks_json} {found.networks_csv}", markup=False)
     if found.problems:
         talk.print("the problems are listed under 'problems' in networks.json")
-    talk.print("next: ingest plan")
+    talk.print("next: ingest plan   (ingest drift says what changed since the last one)")
     return 0

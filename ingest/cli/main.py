@@ -17,7 +17,7 @@ from ingest.quiet import no_telemetry
 
 HELP = """Import unmanaged VMware VMs into Apache CloudStack.
 
-Reading commands (discover, plan, check, doctor) change nothing. `run` shows what it would do until it gets --yes.
+Reading commands (discover, drift, plan, check, doctor) change nothing. `run` shows only, until it gets --yes.
 Exit codes: 0 all done, 2 usage or configuration, 3 findings block, 4 some rows failed, 5 stopped, 6 remote unreachable.
 """
 
@@ -40,6 +40,9 @@ COMMANDS = {
     "doctor": "Test connection, login, TLS, permissions and APIs of both sides; say what to fix.\n\n"
     "Changes nothing. Exit code 0 when an import can start, 2 or 6 when not.",
     "discover": "Read the vCenter: networks and VMs, as files and on the screen. Changes nothing.",
+    "drift": "Say what changed on the site since the last snapshot, or between two. Changes nothing.\n\n"
+    "VMs and networks that are new, gone, renamed, moved, re-plugged; what CloudStack manages now. Two run folders are "
+    "compared offline. Exit code 0, changes or not.",
     "plan": "Discover both sides, write the plan, check it. Changes nothing.\n\n"
     "One row per VM, every choice with its reason, every finding with its cure. Exit code 3 when rows are blocked by "
     "critical findings; the plan is written all the same.",
@@ -56,7 +59,7 @@ COMMANDS = {
     "4 rows failed, 5 stopped, 6 a server went away.",
     "status": "Say where VMs stand, across all runs: state, holder, and the next command. Changes nothing.\n\n"
     "Without --run the VMs of all runs that are not finished. Needs the ledger only.",
-    "history": "Show all that was ever noted of a VM, by any run on any machine. Changes nothing.\n\n"
+    "history": "Show all that was ever noted of a VM, or of a run with its approval. Changes nothing.\n\n"
     "With --verify exit code 4 when the history is not what was written.",
     "evidence": "Pack a run into one file that shows when it was altered: plan, findings, calls, results, history.\n\n"
     "With --check say whether such a file is as it was made; exit code 4 when not.",
@@ -65,10 +68,20 @@ COMMANDS = {
     "undo": "Give imported VMs back: those of a run, or one. Shows only, until --yes.\n\n"
     "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
     "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
+    "runbook": "A recovery described as waves with targets: check it, print it. Changes nothing.",
+    "up": "Start a Prefect server, a worker and the twin on this machine, to try everything in the Prefect UI.\n\n"
+    "Runs until Ctrl-C. Settings in the environment are left aside: nothing outside this machine is touched.",
+    "setup": "Make work pool, queues, limits, blocks, variables, deployments and automations on a Prefect server.\n\n"
+    "Doing it again brings up to date what has changed and leaves the rest.",
+    "register": "Register VMs whose files lie on datastores, such as replicas, in vCenter. Shows only, until --yes.\n\n"
+    "Doing it twice registers nothing twice; --undo takes back exactly what a run registered. Exit codes: "
+    "0 all can be or were registered, 3 some cannot be, 4 some were not, 5 stopped.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
+GROUPS = ("runbook", "twin")
+"""Commands that have commands of their own."""
 for _name, _help in COMMANDS.items():
-    app.command(f"ingest.cli.{_name}:{'app' if _name == 'twin' else _name}", name=_name, help=_help)
+    app.command(f"ingest.cli.{_name}:{'app' if _name in GROUPS else _name}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from ingest.cli.event_file import STDOUT, Ending, events_written
 from ingest.cli.local_server import prefect_server
 from ingest.cli.output import Format, show, talk
 from ingest.cli.progress import shown
@@ -49,6 +52,7 @@ def run(
     endpoint_slots: NonNegativeInt = 0,
     grace: NonNegativeFloat = 20.0,
     tag: Annotated[bool, Parameter(negative=())] = False,
+    events: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     format: Format = "table",
 ) -> int:
     """Import VMs: with a plan exactly its rows, without one everything the rules say. Shows only, until --yes.
@@ -98,6 +102,9 @@ def run(
         Seconds running jobs are waited for after Ctrl-C.
     tag
         Give imported VMs the tag ingest-run with the name of the run's folder.
+    events
+        Append what happens to this file as JSON lines (docs/reference/events.md); - is stdout, which then has nothing
+        else.
     format
         Format of the outcomes on stdout.
     """
@@ -114,58 +121,90 @@ def run(
     settings = load_settings()
     _ = settings.vcenter, settings.cloudstack  # missing settings are told before a server is started
     look_at_inputs(rules or settings.run.rules, plan, None, checks or settings.run.checks)
-    with prefect_server(settings.run.state / "prefect") as server, shown(talk):
+    with (
+        events_written(events) as ending,
+        prefect_server(settings.run.state / "prefect") as server,
+        shown(talk, live=events != STDOUT or not sys.stdout.isatty()),
+    ):
         talk.print(f"Prefect server: {server.ui_url}", markup=False)
         from flows.import_vms import run_import
+        from tasks.parameters import Limits, Planning, Safety, Selection
 
         result = run_import(
             dry_run=not yes,
-            plan=str(plan) if plan else None,
-            rules=str(rules) if rules else None,
-            clusters=cluster,
-            datacenter=datacenter,
-            max_concurrent_imports=max_concurrent_imports,
-            batch_size=batch_size,
-            on_critical=on_critical,
-            confirm_guesses=confirm_guesses,
-            checks=str(checks) if checks else None,
-            resume=str(resume) if resume else None,
-            canary=canary,
-            failures_per_cause=failures_per_cause,
-            failures_total=failures_total,
-            per_host=per_host,
-            per_datastore=per_datastore,
-            endpoint_slots=endpoint_slots,
-            grace_s=grace,
+            resume=str(resume or ""),
+            selection=Selection(clusters=cluster or [], datacenter=datacenter or ""),
+            planning=Planning(
+                plan=str(plan or ""),
+                rules=str(rules or ""),
+                checks=str(checks or ""),
+                confirm_guesses=confirm_guesses,
+            ),
+            limits=Limits(
+                max_concurrent_imports=max_concurrent_imports,
+                batch_size=batch_size,
+                per_host=per_host,
+                per_datastore=per_datastore,
+                endpoint_slots=endpoint_slots,
+            ),
+            safety=Safety(
+                on_critical=on_critical,
+                canary=canary,
+                failures_per_cause=failures_per_cause,
+                failures_total=failures_total,
+                grace_s=grace,
+            ),
             tag=tag,
         )
-    show_result(result, format)
+        _tell_ending(ending, result)
+    show_result(result, format, data=events != STDOUT)
     if result.dry_run:
         what = f"--resume {resume}" if resume else str(plan or result.checked.plan_csv)
         talk.print(f"nothing was written; to import: ingest run {what} --yes", markup=False)
+    elif result.stopped:
+        talk.print(f"to go on: ingest run --resume {result.folder} --yes", markup=False)
     return exit_code(result)
 
 
-def show_result(result: ImportResult, format_: Format) -> None:
-    """Outcomes (or, after a dry run, the calls) on stdout; sums and files on stderr."""
+def _tell_ending(ending: Ending, result: ImportResult) -> None:
+    ending.exit_code = exit_code(result)
+    if result.dry_run:
+        ending.message = f"dry run: {len(result.checked.ready)} would be imported, {result.checked.blocked} blocked"
+        return
+    ending.message = summary(result.outcomes)
+    ending.facts = {
+        "counts": dict(result.counts),
+        "results": str(result.folder / RESULTS),
+        "report": str(result.folder / REPORT),
+    }
+
+
+def show_result(result: ImportResult, format_: Format, *, data: bool = True) -> None:
+    """Outcomes (or, after a dry run, the calls) on stdout, unless it has other `data`; sums and files on stderr."""
     if result.dry_run:
         calls = [call_row(one) for one in result.checked.ready]
         shown_columns = ("row", "vm", "wave", "hostname", "account", "nicnetworklist")
-        show(calls, list(calls[0]) if calls and format_ == "csv" else shown_columns, format_)
+        if data:
+            show(calls, list(calls[0]) if calls and format_ == "csv" else shown_columns, format_)
         talk.print(f"dry run: {len(calls)} would be imported, {result.checked.blocked} rows are blocked")
         talk.print(f"calls: {result.folder / CALLS_CSV}", markup=False)
         return
-    if format_ == "table":
-        ordered = sorted(result.outcomes, key=lambda one: (-URGENCY.index(one.status), one.row))
-        show([_short(outcome) for outcome in ordered], OUTCOME_COLUMNS, format_)
-    else:
-        show([record(outcome) for outcome in result.outcomes], ALL_OUTCOME_COLUMNS, format_)
+    if data:
+        _show_outcomes(result.outcomes, format_)
     for group in failed_together(result.outcomes):
-        talk.print(group.text, markup=False)
+        talk.print(group.text, markup=False, soft_wrap=False)
     talk.print(f"[bold]{summary(result.outcomes)}[/]")
     talk.print(f"plan:    {result.checked.plan_csv}", markup=False)
     talk.print(f"results: {result.folder / RESULTS}", markup=False)
     talk.print(f"report:  {result.folder / REPORT}", markup=False)
+
+
+def _show_outcomes(outcomes: Sequence[Outcome], format_: Format) -> None:
+    if format_ == "table":
+        ordered = sorted(outcomes, key=lambda one: (-URGENCY.index(one.status), one.row))
+        show([_short(outcome) for outcome in ordered], OUTCOME_COLUMNS, format_)
+    else:
+        show([record(outcome) for outcome in outcomes], ALL_OUTCOME_COLUMNS, format_)
 
 
 def _short(outcome: Outcome) -> dict[str, object]:

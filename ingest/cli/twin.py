@@ -31,6 +31,7 @@ def serve(
     vms: PositiveInt | None = None,
     seed: int = 1,
     shape: Literal["clean", "realistic"] = "realistic",
+    recovery: Annotated[bool, Parameter(negative=())] = False,
     from_vcenter: bool = False,
     recording: Path | None = None,
     vcenter_port: int = 0,
@@ -56,6 +57,9 @@ def serve(
         Seed of the generated world.
     shape
         clean: every VM can be imported; realistic: with the oddities of real sites.
+    recovery
+        Generate a recovery site: --vms replicas from another site (300 without it) in its datastores, not registered,
+        with guests that listen once they are up. Clean whatever --shape says.
     from_vcenter
         Fill the world from the vCenter the settings name, read over its API; the CloudStack side is made to fit, and
         only it is needed: keep pointing INGEST_VCENTER_* at the real one.
@@ -86,11 +90,13 @@ def serve(
     from ingest.twin.serving import Twin
     from ingest.twin.worldfile import load_world
     from ingest.twin.worldfile import save_world as write_world
+    from ingest.twin.worlds.recovery import recovery_site
     from ingest.twin.worlds.shape import CLEAN, REALISTIC
 
-    if sum((world is not None, vms is not None, from_vcenter, recording is not None)) > 1:
+    if sum((world is not None, vms is not None or recovery, from_vcenter, recording is not None)) > 1:
         raise UsageError(
-            "--world, --vms, --from-vcenter and --recording exclude each other", cure="ingest twin serve --help"
+            "--world, --vms or --recovery, --from-vcenter and --recording exclude each other",
+            cure="ingest twin serve --help",
         )
     if not is_loopback(listen):
         _warn_of_remote(listen, allow_remote)
@@ -101,6 +107,8 @@ def serve(
         made = _world_of_recording(recording, seed)
     elif from_vcenter:
         made = _world_of_vcenter(seed)
+    elif recovery:
+        made = recovery_site(vms or 300, seed=seed)
     elif vms:
         made = generate(vms, seed=seed, shape=CLEAN if shape == "clean" else REALISTIC)
     else:
@@ -124,7 +132,10 @@ def serve(
             if not (from_vcenter and "VCENTER" in name):
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         sys.stdout.flush()
-        talk.print(f"twin of {len(made.vms)} VMs is up; Ctrl-C ends it. Next, in a second terminal: ingest doctor")
+        replicas = f" and {len(made.unregistered)} that nobody has registered" if made.unregistered else ""
+        talk.print(
+            f"twin of {len(made.vms)} VMs{replicas} is up; Ctrl-C ends it. Next, in a second terminal: ingest doctor"
+        )
         stop.wait()
     if save_world is not None:
         write_world(made, save_world)

@@ -36,11 +36,58 @@ class StageDone:
 
 
 @dataclass(frozen=True, slots=True)
-class RowStarted:
-    """The call for a row is about to be sent."""
+class ImportBegan:
+    """A run is about to import these rows, as (row, VM), `in_flight` at once at most.
+
+    `history` are the seconds earlier imports of this ledger took, the newest first; empty when there were none.
+    """
+
+    run: str
+    folder: str
+    rows: tuple[tuple[int, str], ...]
+    in_flight: int
+    history: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """No row is begun any more; running jobs are waited for as long as the grace lasts."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowLooking:
+    """A row is being claimed, settled if an earlier run left something, and looked at once more."""
 
     row: int
     vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowReady:
+    """A row may be sent, and waits for its turn."""
+
+    row: int
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowStarted:
+    """The call for a row is about to be sent, under this job id."""
+
+    row: int
+    vm: str
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRunning:
+    """The server has taken the call: the job of the row runs."""
+
+    row: int
+    vm: str
+    job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +96,7 @@ class JobOver:
 
     row: int
     vm: str
+    job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +108,9 @@ class RowDone:
 
 log = logging.getLogger("ingest.engine")
 
-Event = StageStarted | StageStep | StageDone | RowStarted | JobOver | RowDone
+StageEvent = StageStarted | StageStep | StageDone
+RowEvent = RowLooking | RowReady | RowStarted | RowRunning | JobOver | RowDone
+Event = StageEvent | ImportBegan | Stopping | RowEvent
 Listener = Callable[[Event], None]
 
 _listeners: list[Listener] = []

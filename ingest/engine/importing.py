@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.cloudstack.jobs import FAILED, job_failure
-from ingest.engine.events import JobOver, RowDone, RowStarted, tell
+from ingest.engine.events import JobOver, RowDone, RowLooking, RowReady, RowRunning, RowStarted, tell
 from ingest.engine.journal import RunJournal
 from ingest.engine.rows import Concluded, Pace, Ready, RowImporter
 from ingest.engine.schedule.budget import FailureBudget
@@ -29,6 +29,8 @@ from ingest.model.request import PlannedImport
 __all__ = ["Batch", "BatchResult", "Pace"]
 
 SYSTEMIC = (Unauthorised, Untrusted, Transient, NotTheApi)
+BUDGET_USED_UP = "the failure budget is used up"
+"""How the reason of a stopped line begins when the rows themselves stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Batch:
         if why is not None:
             self._tell(one, Concluded(Outcome(one.row, one.vm, "held" if why else "not-started", error=why)))
             return None
+        tell(RowLooking(one.row, one.vm))
         try:
             prepared = self._rows.prepare(one)
         except SYSTEMIC as error:
@@ -97,6 +100,7 @@ class Batch:
             self._count(one, prepared)
             self._tell(one, prepared)
             return None
+        tell(RowReady(one.row, one.vm))
         return prepared
 
     def _held_back(self, one: PlannedImport) -> str | None:
@@ -105,7 +109,7 @@ class Batch:
             return ""
         if self._budget.stopped:
             self._stop.set()
-            self._systemic = self._systemic or f"the failure budget is used up: {self._budget.stopped}"
+            self._systemic = self._systemic or f"{BUDGET_USED_UP}: {self._budget.stopped}"
             return ""
         traits = self._traits[one.row]
         return self._refused(traits) or self._budget.holds(traits) or None
@@ -124,7 +128,7 @@ class Batch:
             self._tell(one, Concluded(Outcome(one.row, one.vm, "held" if why else "not-started", error=why)))
             return None
         self._journal.note("intent", row=one.row, vm=one.vm, job_id=ready.job_id)
-        tell(RowStarted(one.row, one.vm))
+        tell(RowStarted(one.row, one.vm, ready.job_id))
         try:
             concluded = self._rows.send(ready)
         except SYSTEMIC as error:
@@ -145,6 +149,7 @@ class Batch:
             self._tell(one, concluded)
             return None
         self._journal.note("submitted", row=one.row, vm=one.vm, job_id=ready.job_id)
+        tell(RowRunning(one.row, one.vm, ready.job_id))
         return ready
 
     def _follow(self, ready: Ready | None) -> tuple[Ready, Job | Concluded] | None:
@@ -155,7 +160,7 @@ class Batch:
             over = self._rows.follow(ready)
         finally:
             ready.held.close()
-            tell(JobOver(ready.one.row, ready.one.vm))
+            tell(JobOver(ready.one.row, ready.one.vm, ready.job_id))
         if isinstance(over, Job) and over.jobstatus == FAILED:
             error = job_failure(over)
             self._budget.count(cause_of(error.code, error.text), self._traits[ready.one.row])

@@ -31,6 +31,15 @@ class CloudStackEndpoint(BaseModel):
     timeouts: Timeouts = Timeouts()
 
 
+class HealthEndpoint(BaseModel):
+    """How health checks reach guests. `proxy`: an HTTP proxy that lets connections through (CONNECT), e.g.
+    http://127.0.0.1:8888, for networks this machine has no route into; without it guests are reached directly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    proxy: str = Field(default="", pattern=r"^(http://[^/@\s]+:\d+)?$")
+
+
 class VCenterEndpoint(BaseModel):
     """`sha256` pins exactly one certificate (hex, colons allowed); without it `ca_file` or the system CAs decide."""
 

@@ -55,6 +55,51 @@ class Outcome:
     duration_s: float = 0.0
 
 
+_MOST_NAMED, _MOST_WORDS = 6, 400
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTogether:
+    """Rows of one status and cause: what is wrong, with which object ('' when they have none in common), the first
+    row's text, the cure."""
+
+    status: Status
+    cause: str
+    subject: str
+    words: str
+    cure: str
+    rows: tuple[int, ...]
+    vms: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        """The cause and its object."""
+        return f"{self.cause} ({self.subject})" if self.subject else self.cause
+
+    @property
+    def who_says(self) -> str:
+        """Whose words they are: the server's, unless the program itself judged the row."""
+        return "the server" if self.status == "failed" else "why"
+
+    def named(self, most: int) -> str:
+        """The VMs, the first `most` of them by name."""
+        more = len(self.vms) - most
+        return ", ".join(self.vms[:most]) + (f" and {more} more" if more > 0 else "")
+
+    @property
+    def text(self) -> str:
+        """For people: how many and why, which, the words, what to do; a line each."""
+        words = " ".join(self.words.split())
+        words = words if len(words) <= _MOST_WORDS else words[:_MOST_WORDS] + "..."
+        lines = [
+            f"{len(self.rows)} {self.status}: {self.what}",
+            f"  {self.named(_MOST_NAMED)}",
+            f'  {self.who_says}: "{words}"' if words else "",
+            f"  -> {self.cure}" if self.cure else "",
+        ]
+        return "\n".join(filter(None, lines))
+
+
 def summary(outcomes: Iterable[Outcome]) -> str:
     """Counts in words: `55 imported, 2 skipped, 7 blocked`; `no rows` when there are none."""
     counts = Counter(outcome.status for outcome in outcomes)

@@ -24,6 +24,33 @@ class Snapshot(BaseModel):
     catalogue: Catalogue
 
 
+class Source(BaseModel):
+    """What a snapshot is of: both servers, what they were asked for, when. `taken_at` is '' until it is complete.
+
+    `datacenter`, `cluster` and `folder` limit vCenter, `clusters` CloudStack; '' and () mean everything.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    vcenter: str = ""
+    vcenter_uuid: str = ""
+    datacenter: str = ""
+    cluster: str = ""
+    folder: str = ""
+    cloudstack: str = ""
+    clusters: tuple[str, ...] = ()
+    taken_at: str = ""
+
+    def same_view(self, other: Source) -> bool:
+        """Whether both are of the same servers, asked for the same, so that a difference is a change."""
+        return self._view() == other._view()
+
+    def _view(self) -> tuple[object, ...]:
+        server = self.vcenter_uuid or self.vcenter  # a vCenter may be reached by several addresses
+        scope = (self.datacenter, self.cluster, self.folder)
+        return server, *scope, self.cloudstack, tuple(sorted(set(self.clusters)))
+
+
 _ADAPTER = TypeAdapter(Snapshot)
 
 

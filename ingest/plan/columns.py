@@ -85,6 +85,7 @@ PLAN_COLUMNS: tuple[Column, ...] = (
     Column("disk#_size_gib", "seen", "Capacity in GiB."),
     Column("disk#_controller", "seen", "Controller type; CloudStack calls sata and nvme `none`."),
     Column("disk#_datastore", "seen", "Datastore of the current top file."),
+    Column("disk#_file", "seen", "File in that datastore, without the number of a snapshot."),
     Column("instance_uuid", "seen", "vSphere instance UUID: with `moref`, the identity of the VM."),
     Column("moref", "seen", "Managed object id in vCenter."),
     Column("cluster_id", "seen", "UUID of the CloudStack cluster; empty when CloudStack does not know the cluster."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,9 @@ from ingest.plan.lookup import Lookup, Owner
 from ingest.plan.pairing import Pair, pair
 from ingest.plan.rules import Decided, Rules, decide
 from ingest.plan.sheet import Row, Sheet
+
+# What snapshots append to the name of a disk's file; without it the name is the same before and after one.
+_SNAPSHOT_FILE = re.compile(r"-\d{6}\.vmdk\Z")
 
 
 @dataclass(slots=True)
@@ -110,6 +114,7 @@ def _disk_cells(number: int, disk: Disk) -> dict[str, str]:
         "disk#_size_gib": f"{disk.capacity_bytes / (1 << 30):.10g}",
         "disk#_controller": disk.controller,
         "disk#_datastore": disk.datastore_name,
+        "disk#_file": _SNAPSHOT_FILE.sub(".vmdk", disk.file_name.partition("] ")[2]),
     }
     return {numbered(name, number): value for name, value in facts.items()}
 

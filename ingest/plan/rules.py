@@ -40,7 +40,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Match(Section):
+class Criteria(Section):
     """All given criteria must hold. A text criterion is a pattern or a list of them: a glob, or `re:` and a regex."""
 
     name: Patterns | None = Field(None, description="name in vCenter")
@@ -52,7 +52,6 @@ class Match(Section):
     portgroup: Patterns | None = Field(None, description="port group of any NIC")
     vlan: int | list[int] | None = Field(None, description="VLAN id of any NIC; 0 means untagged")
     guest: Patterns | None = Field(None, description="guest id or full name of the guest OS")
-    custom_fields: dict[str, Patterns] | None = Field(None, description="custom attribute of vCenter: pattern")
     power_state: Patterns | None = Field(None, description="poweredOn, poweredOff or suspended")
     cpus: Numbers | None = Field(None, description="virtual CPUs: a number, or {min, max}")
     memory_mib: Numbers | None = Field(None, description="memory in MiB: a number, or {min, max}")
@@ -81,13 +80,8 @@ class Match(Section):
         )
 
     def _fits_guest(self, vm: VirtualMachine) -> bool:
-        fields = dict(vm.custom_fields)
-        return (
-            (self.guest is None or fits(self.guest, [vm.guest_id, vm.guest_full_name]))
-            and (self.power_state is None or fits(self.power_state, [vm.power_state]))
-            and all(
-                name in fields and fits(wanted, [fields[name]]) for name, wanted in (self.custom_fields or {}).items()
-            )
+        return (self.guest is None or fits(self.guest, [vm.guest_id, vm.guest_full_name])) and (
+            self.power_state is None or fits(self.power_state, [vm.power_state])
         )
 
     def _fits_size(self, vm: VirtualMachine) -> bool:
@@ -97,6 +91,19 @@ class Match(Section):
             and (self.disk_gib is None or holds(self.disk_gib, sum(d.capacity_bytes for d in vm.disks) / GIB))
             and (self.nics is None or holds(self.nics, len(vm.nics)))
             and (self.disks is None or holds(self.disks, len(vm.disks)))
+        )
+
+
+class Match(Criteria):
+    """What a rule may ask of a VM as vCenter describes it."""
+
+    custom_fields: dict[str, Patterns] | None = Field(None, description="custom attribute of vCenter: pattern")
+
+    def fits(self, vm: VirtualMachine) -> bool:
+        """Whether the VM meets every criterion."""
+        fields = dict(vm.custom_fields)
+        return super().fits(vm) and all(
+            name in fields and fits(wanted, [fields[name]]) for name, wanted in (self.custom_fields or {}).items()
         )
 
 

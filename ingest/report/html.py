@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from ingest.model.outcome import URGENCY, Outcome
+from ingest.model.outcome import URGENCY, FailedTogether, Outcome
 from ingest.report.causes import causes_of, rows_hit
 
 _MOST_ROWS = 2000
@@ -37,20 +37,22 @@ def render_report(
     findings: Sequence[Mapping[str, str]],
     why: Mapping[str, str] | None = None,
     plan: str = "",
-    failures: Sequence[str] = (),
+    failures: Sequence[FailedTogether] = (),
+    decisions: Sequence[str] = (),
 ) -> bytes:
     """The page of a finished run, UTF-8: what became of every row, what needs a hand first.
 
-    `failures` are the causes of failed rows, a line each.
+    `failures` are the rows that need a hand, by cause; `decisions` who approved or rejected the plan, a line each.
     """
     counts = Counter(outcome.status for outcome in outcomes)
-    return _page(
+    return render_page(
         "run.html",
         title=title,
         counts=[(status, counts[status]) for status in URGENCY if counts[status]],
         causes=causes_of(findings, why=why, plan=plan),
         affected=rows_hit(findings),
         failures=failures,
+        decisions=decisions,
         outcomes=sorted(outcomes, key=lambda one: (URGENCY.index(one.status), one.row)),
     )
 
@@ -66,7 +68,7 @@ def render_findings(
     """The page of a checked plan, UTF-8: causes, then every row to import, those with findings first."""
     counts = Counter((row.verdict, row.style) for row in rows)
     ordered = sorted(rows, key=lambda row: (not row.findings, not row.doubts, row.line))
-    return _page(
+    return render_page(
         "findings.html",
         title=title,
         counts=[(word, number, style) for (word, style), number in sorted(counts.items())],
@@ -77,6 +79,29 @@ def render_findings(
     )
 
 
-def _page(template: str, **values: Any) -> bytes:
+def render_drift(
+    *,
+    title: str,
+    since: str,
+    sums: Sequence[tuple[int, str]],
+    switched: str,
+    rows: Sequence[Mapping[str, Any]],
+    whole: str,
+) -> bytes:
+    """The page of what changed on a site since the last snapshot, UTF-8. `sums` are numbers with their words."""
+    return render_page(
+        "drift.html",
+        title=title,
+        since=since,
+        sums=sums,
+        switched=switched,
+        rows=rows[:_MOST_ROWS],
+        left_out=max(0, len(rows) - _MOST_ROWS),
+        whole=whole,
+    )
+
+
+def render_page(template: str, **values: Any) -> bytes:
+    """A page made from one of our templates, UTF-8. Values are escaped."""
     environment = Environment(loader=PackageLoader("ingest.report"), autoescape=True)
     return environment.get_template(template).render(**values).encode()

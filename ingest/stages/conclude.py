@@ -12,6 +12,7 @@ from ingest.model.outcome import Outcome
 from ingest.plan.causes import CAUSES
 from ingest.report.html import render_report
 from ingest.report.tables import csv_rows
+from ingest.stages.approval import read_approvals
 from ingest.stages.results import write_results
 from ingest.stages.run_folder import FINDINGS, JOURNAL, PLAN, REPORT, RunFolder
 from ingest.stages.validate import read_calls
@@ -44,6 +45,7 @@ def conclude(folder: RunFolder, outcomes: Sequence[Outcome]) -> Concluded:
         findings=findings,
         why=CAUSES,
         plan=str(folder.file(PLAN)),
-        failures=[group.text for group in failed_together(everything)],
+        failures=failed_together(everything),
+        decisions=[f"{one.at} {one.text}" for one in read_approvals(folder).decisions],
     )
     return Concluded(tuple(everything), results_csv, folder.write(REPORT, page))

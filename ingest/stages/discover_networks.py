@@ -1,4 +1,5 @@
-"""Stage 1: what vCenter shows. Writes `inventory.json`, `networks.json` and `networks.csv`."""
+"""Stage 1: what vCenter shows. Writes `inventory.json`, `networks.json` and `networks.csv`; `snapshot_of.json` says
+what it was asked for."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from pydantic import TypeAdapter
 
 from ingest.model.endpoints import VCenterEndpoint
 from ingest.model.inventory import Inventory
+from ingest.model.snapshot import Source
 from ingest.report.tables import csv_bytes, json_bytes
-from ingest.stages.run_folder import INVENTORY, NETWORKS_CSV, NETWORKS_JSON, RunFolder
+from ingest.stages.run_folder import INVENTORY, NETWORKS_CSV, NETWORKS_JSON, SOURCE, RunFolder
 from ingest.vsphere.networks import network_report, network_rows
 
 _INVENTORY = TypeAdapter(Inventory)
@@ -63,6 +65,14 @@ def discover_networks(
         )
     report = network_report(inventory, include_unused=include_unused)
     folder.write(INVENTORY, _INVENTORY.dump_json(inventory, exclude_defaults=True) + b"\n")
+    source = Source(
+        vcenter=endpoint.host,
+        vcenter_uuid=inventory.instance_uuid,
+        datacenter=scope.datacenter or "",
+        cluster=scope.cluster or "",
+        folder=scope.folder or "",
+    )
+    folder.write(SOURCE, source.model_dump_json(indent=1).encode() + b"\n")
     return Discovered(
         vms=len(inventory.vms),
         nics=sum(len(vm.nics) for vm in inventory.vms),

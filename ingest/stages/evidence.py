@@ -17,6 +17,7 @@ from ingest.engine.ledger import Ledger, RunRecord
 from ingest.errors import SettingsError
 from ingest.settings import Settings
 from ingest.stages.run_folder import (
+    APPROVAL,
     CALLS_CSV,
     CALLS_JSON,
     FINDINGS,
@@ -32,7 +33,9 @@ from ingest.stages.run_folder import (
     write_atomically,
 )
 
-PACKED = (PLAN, FINDINGS, FINDINGS_PAGE, CALLS_JSON, CALLS_CSV, NETWORKS_CREATED, JOURNAL, RESULTS, REPORT)
+PACKED = (
+    *(PLAN, FINDINGS, FINDINGS_PAGE, CALLS_JSON, CALLS_CSV, APPROVAL, NETWORKS_CREATED, JOURNAL, RESULTS, REPORT),
+)
 LEFT_OUT = (SNAPSHOT, INVENTORY)
 """Everything both servers said, which may be much, and holds the notes people wrote on VMs."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -14,8 +13,9 @@ from typing import Self
 
 from ingest.cloudstack.client import CloudStackClient
 from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
+from ingest.engine.events import ImportBegan, RowDone, Stopping, tell
 from ingest.engine.importing import Batch, BatchResult
-from ingest.engine.journal import RunJournal
+from ingest.engine.journal import RunJournal, outcomes_in
 from ingest.engine.ledger import Ledger, RunRecord, open_ledger
 from ingest.engine.rows import Concluded, Pace, RowImporter, Who
 from ingest.engine.schedule.budget import FailureBudget
@@ -23,20 +23,22 @@ from ingest.engine.schedule.canary import canaries
 from ingest.engine.schedule.durations import DurationModel
 from ingest.engine.schedule.gates import Gates
 from ingest.engine.schedule.sizes import batches
-from ingest.engine.schedule.traits import DATASTORE, HOST, Key, Landscape, Shape, Traits
+from ingest.engine.schedule.traits import DATASTORE, HOST, Key, Shape, Traits
 from ingest.engine.schedule.watcher import JobWatcher
-from ingest.errors import IngestError
+from ingest.errors import IngestError, UsageError
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
-from ingest.model.snapshot import read_snapshot
 from ingest.settings import RunSettings
+from ingest.stages.approval import plan_digest
 from ingest.stages.ledger_claims import somebody
 from ingest.stages.power_switch import VCenterPower
-from ingest.stages.run_folder import CALLS_JSON, JOURNAL, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.run_folder import JOURNAL, SEEN_ROWS, RunFolder
+from ingest.stages.seen_rows import SeenRows
 from ingest.stages.validate import read_calls
 
 _SLOT_EVERY_S = 0.5
+_LAST_WORDS_S = 10.0  # after the grace: batches let go of their rows
 _START_EVERY_S, _START_TIMEOUT_S = 1.0, 1800.0
 
 
@@ -47,7 +49,8 @@ class ImportOptions:
     `failures_per_cause`: so many failures of one cause at one object hold the other rows that need it;
     `failures_total`: so many of any kind stop the line. `per_host`, `per_datastore`: imports at once. `endpoint_slots`:
     imports at once of all runs and machines that share the ledger. `canary`: one row of each shape first; a shape whose
-    canary fails is held. `tag`: imported VMs get the tag `ingest-run` with the run's id.
+    canary fails is held. `tag`: imported VMs get the tag `ingest-run` with the run's id. `waves` are the approved ones,
+    () all; `approved_digest` is that of the plan that was approved, '' when nobody was asked.
     """
 
     max_concurrent_imports: int = 5
@@ -59,6 +62,8 @@ class ImportOptions:
     endpoint_slots: int = 0
     canary: bool = False
     tag: bool = False
+    waves: tuple[int, ...] = ()
+    approved_digest: str = ""
     pace: Pace = field(default_factory=Pace)
 
 
@@ -82,36 +87,44 @@ class ImportRun:
     ) -> None:
         self.options = options or ImportOptions()
         self.stop = stop
-        self.calls = read_calls(folder)
+        digest = plan_digest(folder)
+        shown = self.options.approved_digest
+        if shown and shown != digest:
+            raise UsageError(
+                f"the plan is not the one that was approved (plan {shown[:12]}, now {digest[:12]})",
+                place=str(folder.path),
+                cure="have it approved as it is now: run again with resume",
+            )
+        everything, waves = read_calls(folder), self.options.waves
+        self.calls = [call for call in everything if not waves or call.wave in waves]
+        self.left_alone = _left_alone(folder, [call for call in everything if waves and call.wave not in waves])
         self._cloudstack = cloudstack
         self._vcenter = vcenter
         self._settings = settings
         self._folder = folder
-        self._who = Who(folder.path.name, actor or somebody(), _digest(folder))
+        self._who = Who(folder.path.name, actor or somebody(), digest)
         self._stack = ExitStack()
         self._abandon = threading.Event()
         self._over = threading.Event()
+        self._batches = threading.Condition()
+        self._at_work = 0
         self._tried: set[Shape] = set()
         self._canaries: set[int] = set()
         self._failed_shapes: set[Shape] = set()
 
     def __enter__(self) -> Self:
-        snapshot = read_snapshot(self._folder.need(SNAPSHOT, made_by="list_unmanaged"))
-        landscape = Landscape(snapshot)
-        self._traits: dict[int, Traits] = {call.row: landscape.traits(call) for call in self.calls}
-        self._planned = {(one.clusterid, one.name): one for one in snapshot.catalogue.unmanaged}
-        self._zones = {cluster.id: cluster.zoneid for cluster in snapshot.catalogue.clusters}
         options = self.options
         self._budget = FailureBudget(options.failures_per_cause, options.failures_total)
         limits = {HOST: options.per_host, DATASTORE: options.per_datastore}
         self._limits = {kind: limit for kind, limit in limits.items() if limit}
         self._gates = Gates(self._limits)
         with self._stack as stack:
+            self._seen = stack.enter_context(SeenRows(self._folder.need(SEEN_ROWS, made_by="validate")))
             self._ledger: Ledger = stack.enter_context(open_ledger(self._settings))
             stack.enter_context(self._ledger.keep_alive())
             client = stack.enter_context(CloudStackClient(self._cloudstack))
-            durations = DurationModel(self._ledger.durations(self._cloudstack.url))
-            self._watcher = stack.enter_context(JobWatcher(client, durations))
+            history = self._ledger.durations(self._cloudstack.url)
+            self._watcher = stack.enter_context(JobWatcher(client, DurationModel(history)))
             self._journal = stack.enter_context(RunJournal(self._folder.file(JOURNAL)))
             self._power = stack.enter_context(VCenterPower(self._vcenter)) if self._vcenter else None
             self._ledger.open_run(
@@ -127,14 +140,33 @@ class ImportRun:
             )
             threading.Thread(target=self._watch_stop, name="import-grace", daemon=True).start()
             self._stack = stack.pop_all()
+        rows = tuple((call.row, call.vm) for call in self.calls)
+        tell(
+            ImportBegan(self._who.run_id, str(self._folder.path), rows, options.max_concurrent_imports, tuple(history))
+        )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        if kind is KeyboardInterrupt and self.stop.is_set():
+            self._abandon.set()  # asked to stop once more: the running jobs are left to the next run
         if kind is not None:
             self.stop.set()
+        try:
+            self._wait_for_batches()
+        finally:
+            self._close()
+
+    def _wait_for_batches(self) -> None:
+        """Whoever interrupts the run leaves this block while batches still work: they need ledger and journal until
+        their jobs are over or the grace is, and say then what became of their rows. An interruption here ends it."""
+        with self._batches:
+            self._batches.wait_for(lambda: not self._at_work, self.options.pace.grace_s + _LAST_WORDS_S)
+
+    def _close(self) -> None:
+        with self._batches:
+            self._over.set()
         status = "stopped" if self.stop.is_set() else "finished"
         try:
             self._ledger.close_run(self._who.run_id, status)
@@ -167,27 +199,30 @@ class ImportRun:
         )
 
     def _shape(self, one: PlannedImport) -> Shape:
-        return self._traits[one.row].shape
+        return self._seen.traits[one.row].shape
 
     def _races(self, one: PlannedImport) -> frozenset[Key]:
-        return self._traits[one.row].races
+        return self._seen.traits[one.row].races
 
     def import_batch(self, rows: Sequence[PlannedImport]) -> BatchResult:
         """Import the rows of one batch; every step is in the ledger and the folder's journal before the next one."""
-        with CloudStackClient(self._cloudstack) as client, ExitStack() as held:
+        with self._working() as open_, ExitStack() as held:
+            if not open_:
+                return _not_started(rows)
+            client = held.enter_context(CloudStackClient(self._cloudstack))
             if self.options.endpoint_slots and not self._take_slot(held):
-                return BatchResult(tuple(Outcome(one.row, one.vm, "not-started") for one in rows))
+                return _not_started(rows)
             importer = RowImporter(
                 client,
                 self._ledger,
                 self._watcher,
                 self._who,
-                planned=self._planned,
+                planned=self._seen.listed,
                 stop=self.stop,
                 abandon=self._abandon,
                 pace=self.options.pace,
                 power=self._power,
-                zones=self._zones,
+                zones=self._seen.zones,
             )
             batch = Batch(
                 importer,
@@ -195,11 +230,23 @@ class ImportRun:
                 stop=self.stop,
                 budget=self._budget,
                 gates=self._gates,
-                traits=self._traits,
+                traits=self._seen.traits,
                 refused=self._canary_of,
                 finish=lambda one, concluded: self._finish(client, one, concluded),
             )
             return batch.run(rows)
+
+    @contextmanager
+    def _working(self) -> Iterator[bool]:
+        """Whether the run is still open; it stays so while the block lasts."""
+        with self._batches:
+            self._at_work += 1
+        try:
+            yield not self._over.is_set()
+        finally:
+            with self._batches:
+                self._at_work -= 1
+                self._batches.notify_all()
 
     def _canary_of(self, traits: Traits) -> str:
         if traits.shape in self._failed_shapes:
@@ -243,15 +290,24 @@ class ImportRun:
     def _watch_stop(self) -> None:
         while not self._over.is_set():
             if self.stop.wait(0.2):
+                tell(Stopping(self.options.pace.grace_s))
                 self._over.wait(self.options.pace.grace_s)
                 self._abandon.set()
                 return
 
 
-def _digest(folder: RunFolder) -> str:
-    """The plan and the calls made of it, in 64 characters."""
-    found = hashlib.sha256()
-    for name in (PLAN, CALLS_JSON):
-        file = folder.file(name)
-        found.update(file.read_bytes() if file.exists() else b"")
-    return found.hexdigest()
+def _left_alone(folder: RunFolder, calls: Sequence[PlannedImport]) -> list[Outcome]:
+    """Outcomes of the rows whose wave is not approved: what an earlier run made of them, else `not-started`."""
+    journal = folder.file(JOURNAL)
+    known = {one.row: one for one in outcomes_in(journal)} if calls and journal.exists() else {}
+    return [
+        known.get(call.row, Outcome(call.row, call.vm, "not-started", error=f"wave {call.wave} is not approved"))
+        for call in calls
+    ]
+
+
+def _not_started(rows: Sequence[PlannedImport]) -> BatchResult:
+    outcomes = tuple(Outcome(one.row, one.vm, "not-started") for one in rows)
+    for outcome in outcomes:
+        tell(RowDone(outcome))
+    return BatchResult(outcomes)

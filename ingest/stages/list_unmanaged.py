@@ -1,4 +1,4 @@
-"""Stage 2: what CloudStack shows. Writes `snapshot.json` and `unmanaged.csv`."""
+"""Stage 2: what CloudStack shows. Writes `snapshot.json` and `unmanaged.csv`, and completes `snapshot_of.json`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from ingest.cloudstack.catalogue import read_catalogue
 from ingest.cloudstack.client import CloudStackClient
 from ingest.model.endpoints import CloudStackEndpoint
-from ingest.model.snapshot import Snapshot, to_json
+from ingest.model.snapshot import Snapshot, Source, to_json
 from ingest.plan.pairing import UNMANAGED_COLUMNS, Pair, pair, unmanaged_rows
 from ingest.report.tables import csv_bytes
 from ingest.stages.discover_networks import read_saved_inventory
-from ingest.stages.run_folder import SNAPSHOT, UNMANAGED, RunFolder
+from ingest.stages.run_folder import SNAPSHOT, SOURCE, UNMANAGED, RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ def list_unmanaged(
     snapshot = Snapshot(taken_at=taken_at, inventory=inventory, catalogue=catalogue)
     pairs = pair(inventory, catalogue)
     folder.write(SNAPSHOT, to_json(snapshot))
+    # Written after it: a source that says when is the mark of a whole snapshot.
+    written = folder.file(SOURCE)
+    source = Source.model_validate_json(written.read_bytes()) if written.exists() else Source(vcenter=inventory.server)
+    complete = {"cloudstack": endpoint.url, "clusters": tuple(clusters), "taken_at": taken_at}
+    folder.write(SOURCE, source.model_copy(update=complete).model_dump_json(indent=1).encode() + b"\n")
     return Listed(
         clusters=len({instance.clusterid for instance in catalogue.unmanaged}),
         shown=sum(one.listed is not None for one in pairs),

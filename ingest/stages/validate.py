@@ -1,7 +1,8 @@
 """Stage 4: the checks.
 
 Writes `findings.csv` and `findings.html`, what was found and foreseen into the computed columns of the plan, and the
-calls: `calls.json` for the importer (what was checked is exactly what is sent), `calls.csv` for people.
+calls: `calls.json` for the importer (what was checked is exactly what is sent) with `seen.jsonl` (what the snapshot
+says of their VMs), `calls.csv` for people.
 """
 
 from __future__ import annotations
@@ -32,7 +33,17 @@ from ingest.plan.validate import (
 )
 from ingest.report.html import RowOnPage, render_findings
 from ingest.report.tables import csv_bytes, csv_rows, record
-from ingest.stages.run_folder import CALLS_CSV, CALLS_JSON, FINDINGS, FINDINGS_PAGE, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.run_folder import (
+    CALLS_CSV,
+    CALLS_JSON,
+    FINDINGS,
+    FINDINGS_PAGE,
+    PLAN,
+    SEEN_ROWS,
+    SNAPSHOT,
+    RunFolder,
+)
+from ingest.stages.seen_rows import seen_lines
 
 _CALLS = TypeAdapter(list[PlannedImport])
 _FINDINGS = TypeAdapter(list[Finding])
@@ -90,6 +101,7 @@ def validate(
     apply_next_start(sheet, examined.rows)
     ready = planned_imports(examined.rows, examined.findings)
     plan_csv = folder.write(PLAN, sheet_bytes(sheet))
+    folder.write(SEEN_ROWS, seen_lines(snapshot, ready))
     return Validated(
         findings=examined.findings,
         verdicts=examined.verdicts,

@@ -17,13 +17,13 @@ FileKind = Literal["config", "template", "disk", "nvram", "log", "snapshot", "ot
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file: `datastore` by name, `path` below its root. `disk` for those that are one."""
+    """A file: `datastore` by name, `path` below its root. `vm` is whose it is, `disk` for those that are one."""
 
     datastore: str
     path: str
     kind: FileKind
     size_bytes: int
-    vm: VM
+    vm: VM | None = None
     disk: Disk | None = None
 
 
@@ -71,7 +71,7 @@ def files_of(world: World, vm: VM) -> Iterator[StoredFile]:
             yield here(f"{base}-Snapshot{number}.vmsn", "snapshot", 28_672)
         if vm.power_state == "suspended":
             yield here(f"{base}.vmss", "other", vm.memory_mib << 20)
-        elif vm.power_state == "poweredOn":
+        elif vm.power_state == "poweredOn" or vm.swap_left:
             yield here(f"{base}.vswp", "other", vm.memory_mib << 20)
     for disk in vm.disks:
         for file_name in (disk.file_name, disk.parent_file, *disk.ancestors):
@@ -86,7 +86,14 @@ def datastore_files(world: World, moref: str) -> dict[str, StoredFile]:
     found: dict[str, StoredFile] = {}
     for vm in (*vms_of_datacenter(world, datastore.datacenter), *unregistered_in(world, datastore.datacenter)):
         found.update((file.path, file) for file in files_of(world, vm) if file.datastore == datastore.name)
+    for path in datastore.other_files:
+        found.setdefault(path, StoredFile(datastore.name, path, _kind(path), 3072))
     return found
+
+
+def _kind(path: str) -> FileKind:
+    kinds: dict[str, FileKind] = {"vmx": "config", "vmtx": "template", "vmdk": "disk", "nvram": "nvram", "log": "log"}
+    return kinds.get(path.rpartition(".")[2].lower(), "other")
 
 
 def vms_of_datacenter(world: World, datacenter: str) -> Iterator[VM]:

@@ -65,6 +65,7 @@ def unregister_site(world: World, datastores: Collection[str] | None = None) -> 
         home = datastore_named(world, split[0], world.compute_of(vm).datacenter) if split else None
         if home is None or (datastores is not None and home.moref not in datastores):
             continue
+        vm.swap_left = vm.power_state == "poweredOn"
         if vm.power_state != "suspended":
             vm.power_state = "poweredOff"
         unregister(world, vm, location=ELSEWHERE)

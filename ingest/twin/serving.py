@@ -12,6 +12,7 @@ from ingest.twin.certificate import TwinCertificate
 from ingest.twin.cloudstack.server import CloudStackServer
 from ingest.twin.faults.engine import Faults
 from ingest.twin.generator import admin_keys
+from ingest.twin.guest_gateway import GuestGateway
 from ingest.twin.listening import is_loopback, url_host
 from ingest.twin.vcenter.server import VCenterServer
 from ingest.twin.vcenter.settings import VCenterSettings
@@ -19,7 +20,7 @@ from ingest.twin.world import World
 
 
 class Twin:
-    """A running twin; a context manager. Ports 0 choose free ones.
+    """A running twin; a context manager. Ports 0 choose free ones. `guests` is the way to its VMs' guests.
 
     Listens on loopback only: any other `listen` address needs `allow_remote` (raises UsageError), because the twin's
     keys and passwords are no secret. `faults` sets and takes back faults of both servers.
@@ -59,13 +60,16 @@ class Twin:
             allow_remote=allow_remote,
             troubles=self.faults,
         )
+        self.guests = GuestGateway(world)
         self.faults.connect(self.cloudstack, self.vcenter)
 
     def __enter__(self) -> Self:
         self.vcenter.start()
         try:
+            self.guests.start()
             self.cloudstack.start()
         except BaseException:
+            self.guests.stop()
             self.vcenter.stop()
             raise
         return self
@@ -74,6 +78,7 @@ class Twin:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.faults.stop()
+        self.guests.stop()
         self.cloudstack.stop()
         self.vcenter.stop()
         self._folder.cleanup()
@@ -93,6 +98,7 @@ class Twin:
             "INGEST_CLOUDSTACK_API_KEY": api_key,
             "INGEST_CLOUDSTACK_SECRET_KEY": secret_key,
             "INGEST_CLOUDSTACK_CA_FILE": str(self.ca_file),
+            "INGEST_HEALTH_PROXY": self.guests.url,
         }
 
 

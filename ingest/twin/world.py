@@ -157,6 +157,8 @@ class Datastore:
     hosts: list[str] = field(default_factory=list)
     accessible: bool = True
     maintenance_mode: str = "normal"
+    read_only: bool = False  # a replica that nobody has made writable yet
+    other_files: list[str] = field(default_factory=list)  # paths below its root, of no VM
 
 
 @dataclass(slots=True)
@@ -222,13 +224,27 @@ class Snapshot:
 
 
 @dataclass(slots=True)
+class GuestService:
+    """What the guest listens on once it is up: a port that accepts, or one that answers HTTP like this."""
+
+    port: int
+    kind: Literal["tcp", "http"] = "http"
+    status: int = 200
+    text: str = "ok"
+
+
+@dataclass(slots=True)
 class VM:
     """A VM. `folder` is the parent folder's moref, '' for a vApp member (then `vapp` is set).
 
     `snapshot` alone stands for one snapshot; `snapshots` lists them, the current one last. `ft_role` is 1 for the
     primary of a fault tolerant pair, 2 for the secondary, `ft_partner` the other VM. `iso` is a connected image,
     `[datastore] path`; `vgpus` are profile names. `boot_disk_key` is the key of the first disk in its boot order, 0
-    without one. `revision` grows with every change, so that rendered answers can be cached per (moref, revision).
+    without one. `locked_by` names the host that has its .vmx open although it is not registered here, `swap_left` says
+    that a power cut left its swap file. Its guest comes up `guest_delay_s` later than others, or never (`guest_hangs`),
+    takes the addresses that CloudStack's networks offer its MACs instead of keeping its own (`guest_dhcp`),
+    and listens on `services` then. `revision` grows with every change, so that rendered answers can be cached per
+    (moref, revision).
     """
 
     moref: str
@@ -272,7 +288,13 @@ class VM:
     vmx_path: str = ""  # [datastore] folder/file.vmx; '' for the usual place, see `ingest.twin.files`
     extra_config: dict[str, str] = field(default_factory=dict)
     uuid_location: str = ""  # where the UUID in the .vmx was made, '' for here: see `ingest.twin.registration`
+    locked_by: str = ""
+    swap_left: bool = False
     guest_stage: GuestStage = ""
+    guest_delay_s: float = 0.0
+    guest_hangs: bool = False
+    guest_dhcp: bool = False
+    services: list[GuestService] = field(default_factory=list)
     revision: int = 0
 
 

@@ -6,7 +6,7 @@ Reads only. A view is destroyed when done with; a page token is always followed,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -67,6 +67,29 @@ def collect(
                 values = {str(entry.name): entry.val for entry in content.propSet if entry.val is not None}
                 rows[moref] = decode(moref, str(type(content.obj)._wsdlName), values)
     return Collected(tuple(rows.values()), tuple(missing), tuple(gone))
+
+
+def read_objects(vcenter: VCenter, kind: str, morefs: Iterable[str], paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Set properties by path of objects of one class, by managed object id; objects that are gone are missing.
+
+    One call for all of them. Raises faults of the API (see `VCenter.repeat`) and transport errors.
+    """
+    collector, managed = vmodl.query.PropertyCollector, managed_type(kind)
+    objects = [collector.ObjectSpec(obj=managed(moref, vcenter.stub)) for moref in morefs]
+    if not objects:
+        return {}
+    spec = collector.FilterSpec(
+        objectSet=objects,
+        propSet=[collector.PropertySpec(type=managed, pathSet=list(paths))],
+        # Otherwise one object that is gone fails the call for all.
+        reportMissingObjectsInResults=True,
+    )
+    return {
+        str(content.obj._moId): {str(entry.name): entry.val for entry in content.propSet if entry.val is not None}
+        for page in pages(vcenter, spec, PAGE_SIZE)
+        for content in page
+        if content.propSet
+    }
 
 
 @contextmanager

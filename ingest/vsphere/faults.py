@@ -23,6 +23,25 @@ _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_L
 _TRY_LATER = {429, 502, 503, 504}
 
 
+_PRIVILEGES = {
+    "Datastore.Browse": "Datastore > Browse datastore",
+    "VirtualMachine.Inventory.Register": "Virtual machine > Edit inventory > Register",
+    "VirtualMachine.Inventory.Unregister": "Virtual machine > Edit inventory > Unregister",
+    "VirtualMachine.Interact.AnswerQuestion": "Virtual machine > Interaction > Answer question",
+    "VirtualMachine.Interact.PowerOn": "Virtual machine > Interaction > Power on",
+    "VirtualMachine.Interact.PowerOff": "Virtual machine > Interaction > Power off",
+    "Resource.AssignVMToPool": "Resource > Assign virtual machine to resource pool",
+}
+"""What vCenter's role editor calls them."""
+
+
+def _missing_privilege(privilege: str, where: str) -> str:
+    if privilege.startswith("System.") or not privilege:
+        return "give the user the read-only role on the root folder, propagated"
+    label = f" ({_PRIVILEGES[privilege]})" if privilege in _PRIVILEGES else ""
+    return f"give the user a role with {privilege}{label} on {where or 'that object'} or above, propagated"
+
+
 def transport_error(error: BaseException, endpoint: VCenterEndpoint) -> RemoteError:
     """The error for a connection, HTTP or XML failure: Untrusted, NotTheApi or Transient."""
     place = f"{endpoint.host}:{endpoint.port}"
@@ -67,10 +86,11 @@ def refusal(fault: Any, endpoint: VCenterEndpoint, command: str) -> RemoteError:
     name = type(fault)._wsdlName
     text = (getattr(fault, "msg", "") or "").strip() or name
     if isinstance(fault, vim.fault.NoPermission):
+        privilege = str(getattr(fault, "privilegeId", "") or "")
         return Unauthorised(
-            f"{command}: the user lacks the privilege {getattr(fault, 'privilegeId', '') or '(not said)'}: {text}",
+            f"{command}: the user lacks the privilege {privilege or '(not said)'}: {text}",
             place=place,
-            cure="give the user the read-only role on the root folder, propagated",
+            cure=_missing_privilege(privilege, getattr(getattr(fault, "object", None), "_moId", "")),
         )
     if isinstance(fault, vmodl.fault.HostCommunication | vmodl.fault.RequestCanceled):
         return Transient(f"{command}: {name}: {text}", place=place)

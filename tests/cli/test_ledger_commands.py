@@ -73,6 +73,9 @@ def test_history_of_a_vm(ingest: Ingest, ledger: Ledger, tmp_path: Path) -> None
     assert {line["actor"] for line in lines} == {"ann"}
     assert ingest("history", "UUID-of-web 1", "--run", f"runs/{RUN}", "--format", "csv").out.count("\n") == 5
     ingest("history", "web").refused(2, "nothing is known of web", "ingest status")
+    ingest("history").refused(2, "neither a VM nor a run is named")
+    whole = json.loads(ingest("history", "--run", RUN, "--format", "json").out)
+    assert {line["vm"] for line in whole} > {"web 1"}
     with sqlite3.connect(tmp_path / ".ingest" / "ledger.db") as database:
         database.execute("UPDATE ledger_history SET actor = 'eve' WHERE number = 2")
     database.close()

@@ -55,7 +55,7 @@ Stage = Literal["started", "opened"]
 Deed = Literal["import", "settle", "undo"]
 
 IN_FLIGHT = 5
-ENDS_WITHIN_S = 60.0
+ENDS_WITHIN_S = 180.0
 SETTLE_S = 2.0
 UNCOUNTED = ("nics", "moved")
 """Cut off after these steps a VM has all its rows."""
@@ -221,6 +221,7 @@ class Child:
         if code == -signal.SIGKILL and not told:
             return None
         assert code in (0, -signal.SIGKILL), f"ended with {code}"
+        assert told, f"nothing was told in {ENDS_WITHIN_S} s"
         return told[0]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.engine.events import Event, JobOver, RowDone, RowStarted, listening
+from ingest.engine.events import Event, JobOver, RowDone, RowLooking, RowReady, RowRunning, RowStarted, listening
 from ingest.engine.importing import BatchResult, Pace
 from ingest.engine.journal import read_journal
 from ingest.engine.rows import key_of
@@ -447,15 +447,18 @@ def test_listeners_hear_of_every_row(trial: Trial) -> None:
     with listening(heard.append):
         result = trial.run("a", "b", "c")
     told = [(type(event).__name__, vm_of(event)) for event in heard]
-    assert [name for name, vm in told if vm == "a"] == ["RowStarted", "JobOver", "RowDone"]
-    assert [name for name, vm in told if vm == "b"] == ["RowStarted", "RowDone"]
+    begun = ["RowLooking", "RowReady", "RowStarted"]
+    assert [name for name, vm in told if vm == "a"] == [*begun, "RowRunning", "JobOver", "RowDone"]
+    assert [name for name, vm in told if vm == "b"] == [*begun, "RowDone"]
+    jobs = {event.job_id for event in heard if isinstance(event, (RowRunning, JobOver))}
+    assert jobs == {result.outcomes[0].job_id}
     assert [name for name, vm in told if vm == "c"] == ["RowDone"]
     outcomes = [event.outcome for event in heard if isinstance(event, RowDone)]
     assert sorted(outcomes, key=lambda one: one.row) == list(result.outcomes)
 
 
 def vm_of(event: Event) -> str:
-    if isinstance(event, (RowStarted, JobOver)):
+    if isinstance(event, (RowLooking, RowReady, RowStarted, RowRunning, JobOver)):
         return event.vm
     assert isinstance(event, RowDone)
     return event.outcome.vm
@@ -469,7 +472,7 @@ def test_a_listener_that_fails_does_not_stop_an_import(trial: Trial, caplog: pyt
     with listening(broken), listening(heard.append):
         (outcome,) = trial.run("a").outcomes
     assert outcome.status == "imported"
-    assert len(heard) == 3
+    assert len(heard) == 6
     assert "a listener failed on RowStarted" in caplog.text
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from ingest.engine.ledger import Claim, Ledger, RunRecord, State, VmKey, ledger_url, open_ledger
 from ingest.engine.ledger.processes import certainly_gone, process_mark
-from ingest.engine.ledger.schema import prepare, version_of
+from ingest.engine.ledger.schema import MIGRATIONS, prepare, version_of
 from ingest.errors import ClaimLost, LedgerError, UsageError
 from ingest.settings import RunSettings
 from tests.engine.postgresql import PASSWORD
@@ -415,17 +415,17 @@ def test_an_older_ledger_is_brought_up_to_date_whole_or_not_at_all(url: str) -> 
         event.listen(engine, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     with pytest.raises(RuntimeError, match="died here"), engine.begin() as connection:
-        prepare(connection, [_fails])
+        prepare(connection, [*MIGRATIONS, _fails])
     with engine.begin() as connection:
-        assert version_of(connection) == 1
-        prepare(connection, [_add_colour])
-        prepare(connection, [_add_colour])
         assert version_of(connection) == 2
+        prepare(connection, [*MIGRATIONS, _add_colour])
+        prepare(connection, [*MIGRATIONS, _add_colour])
+        assert version_of(connection) == 3
         assert connection.execute(text("SELECT name, state, colour FROM ledger_vm")).all() == [
             ("web", "imported", "grey")
         ]
     engine.dispose()
-    with pytest.raises(LedgerError, match="has version 2, this program knows versions up to 1"):
+    with pytest.raises(LedgerError, match="has version 3, this program knows versions up to 2"):
         Ledger(url)
 
 

@@ -4,15 +4,36 @@
 the next step is taken, and stays in a history whose lines are chained by their hashes.
 """
 
+from ingest.engine.ledger.deeds import Deeds
 from ingest.engine.ledger.ledger import Ledger, Slot
 from ingest.engine.ledger.place import ledger_is_there, ledger_url, open_ledger
-from ingest.engine.ledger.records import Break, Claim, Entry, HistoryLine, Link, RunRecord, State, VmKey
+from ingest.engine.ledger.records import (
+    Begun,
+    Break,
+    Claim,
+    Deed,
+    DeedKey,
+    DeedKind,
+    DeedState,
+    Entry,
+    HistoryLine,
+    Link,
+    RunRecord,
+    State,
+    VmKey,
+)
 from ingest.errors import ClaimLost, LedgerError
 
 __all__ = [
+    "Begun",
     "Break",
     "Claim",
     "ClaimLost",
+    "Deed",
+    "DeedKey",
+    "DeedKind",
+    "DeedState",
+    "Deeds",
     "Entry",
     "HistoryLine",
     "Ledger",

@@ -17,6 +17,11 @@ def detail_text(detail: Mapping[str, Any]) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    """Any text of a server as one that every database takes: PostgreSQL refuses NUL, and neither takes surrogates."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def line_hash(fields: Mapping[str, Any]) -> str:
     """The hash of a line: SHA-256 in hexadecimal over all its fields but the hash itself."""
     counted = {name: value for name, value in fields.items() if name != "hash"}

@@ -10,14 +10,15 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import TracebackType
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, delete, insert, or_, select, update
 
-from ingest.engine.ledger.chain import detail_text, first_break
+from ingest.engine.ledger.chain import detail_text, first_break, storable
 from ingest.engine.ledger.database import Clock, Database
+from ingest.engine.ledger.deeds import Deeds
 from ingest.engine.ledger.moments import iso
 from ingest.engine.ledger.processes import certainly_gone, process_mark
 from ingest.engine.ledger.records import (
@@ -79,7 +80,7 @@ class Ledger:
 
     `url` as `ledger_url` makes it. `holder` is a name for people; a mark is added, so that no two ledgers opened are
     the same holder. A holder is dead when it was not heard of for `expiry_s`, or at once when its process has ended on
-    this machine: what it had can then be taken over. Closing gives everything up.
+    this machine: what it had can then be taken over. Closing gives everything up. `deeds` is for what is no import.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Ledger:
         self._expiry_s = expiry_s
         self._heard_at: float | None = None
         self._database = Database(url, clock)
+        self.deeds = Deeds(self._database, self.holder, self._renew)
 
     @property
     def place(self) -> str:
@@ -147,6 +149,12 @@ class Ledger:
 
         self._database.write(leave)
 
+    def note_run(self, run: RunRecord, what: str, detail: Mapping[str, Any]) -> None:
+        """Write a line of history about a whole run, such as its approval; `run.actor` did it."""
+        line = json.loads(detail_text(detail))
+        actor = replace(run, actor=storable(run.actor))
+        self._database.write(lambda writing: writing.add_run_line(what, self.holder, actor, line))
+
     def runs(self, run_id: str = "") -> list[RunRecord]:
         """All runs, the newest first, or the one of this id."""
         chosen = select(RUN).order_by(RUN.c.started_at.desc(), RUN.c.run_id)
@@ -165,7 +173,7 @@ class Ledger:
         the same VM.
         """
         owner = {"run_id": run_id, "actor": actor, "plan_digest": plan_digest, "holder": self.holder}
-        wanted: dict[str, Any] = record(vm) | {"name": _storable(vm.name)} | owner
+        wanted: dict[str, Any] = record(vm) | {"name": storable(vm.name)} | owner
 
         def take(writing: Writing) -> Claim:
             found = writing.vm(vm.text)
@@ -225,7 +233,7 @@ class Ledger:
                     cure=f"ingest history {vm.name}",
                 )
             self._renew(writing, sparing=True)
-            changed: dict[str, Any] = {"state": state, "error": _storable(error)}
+            changed: dict[str, Any] = {"state": state, "error": storable(error)}
             said = {"job_id": job_id, "request_digest": request_digest, "vm_id": vm_id}
             changed |= {name: value for name, value in said.items() if value}
             changed["detail"] = detail_text(json.loads(found["detail"]) | new)
@@ -368,6 +376,7 @@ class Ledger:
         held = select(VM).where(VM.c.holder == self.holder).order_by(VM.c.vm_key)
         for found in writing.connection.execute(held).mappings().all():
             self._release(writing, dict(found))
+        self.deeds.leave(writing)
         writing.connection.execute(delete(SLOT).where(SLOT.c.holder == self.holder))
         writing.connection.execute(delete(HOLDER).where(HOLDER.c.holder == self.holder))
 
@@ -394,8 +403,3 @@ def _entry(row: RowMapping, now: float) -> Entry:
     alive = expires_at is not None and expires_at > now and not certainly_gone(row["process"])
     own = {field.name for field in fields(Entry)} - {"vm", "alive", "detail"}
     return Entry(vm=vm, alive=alive, detail=json.loads(row["detail"]), **{name: row[name] for name in own})
-
-
-def _storable(text: str) -> str:
-    """Any text of a server as one that every database takes: PostgreSQL refuses NUL, and neither takes surrogates."""
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")

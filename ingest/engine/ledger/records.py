@@ -18,6 +18,15 @@ KEPT: frozenset[State] = UNSETTLED | {"incomplete", "imported"}
 """States a claim leaves as they are, with all they say; from the others the VM begins anew as `claimed`."""
 
 
+DeedState = Literal["intended", "done", "failed", "undoing", "undone"]
+"""Of a deed: asked for, there, refused, being taken back, taken back."""
+
+DeedKind = Literal["registered", "started", "signed-off", "wave-begun", "wave-done"]
+
+DEED_FINAL: frozenset[DeedState] = frozenset({"done", "failed", "undone"})
+"""States that need no holder: ending a deed in one gives it up."""
+
+
 @dataclass(frozen=True, slots=True)
 class VmKey:
     """Which VM: vCenter's instance UUID, or cluster and moref for the few VMs that have none. The name is for people;
@@ -96,8 +105,57 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class DeedKey:
+    """Which deed: at most one of a `kind` on a `subject` of an `endpoint`, across all runs and machines.
+
+    `endpoint` is where it is done: a vCenter, CloudStack's API, '' for what people do. `subject` is what every run and
+    machine calls the thing by: the place of a .vmx, an instance UUID, `RUN/WAVE`. `name` is for people.
+    """
+
+    endpoint: str
+    kind: DeedKind
+    subject: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Where a deed stands. `holder` is '' when nobody has it in hand. Times are seconds of the epoch by the ledger's
+    clock, 0 for never; `intended_at` is when the latest attempt began. `detail` has all that was ever noted of it."""
+
+    key: DeedKey
+    state: DeedState
+    holder: str
+    run_id: str
+    actor: str
+    error: str
+    detail: Mapping[str, Any]
+    intended_at: float
+    finished_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The answer to who wants to do or undo something.
+
+    `held`: this holder, and no other, may act now, and must end the deed. `before` is the state found, '' for a deed
+    never seen: with `intended` or `undoing` somebody who died may have sent the call, so look at the server first. Not
+    held: somebody else is at it (`deed.holder`), or nothing is left to do. `deed` is how it stands now, None for none.
+    """
+
+    held: bool
+    before: DeedState | Literal[""]
+    deed: Deed | None
+    taken_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryLine:
     """One line of the history; it is never changed. `at` is UTC in ISO 8601, `what` the deed in a word or two.
+
+    Of a deed that is no import, `vm_key` is its subject, and its detail says `kind` and `endpoint`. A line about a
+    whole run (its approval) names no VM: `vm_key`, `vm` and `state` are '' then.
 
     `hash` is the SHA-256 over `previous`, the hash of the line before, and everything else in this line: who alters or
     removes a line breaks every hash after it.
@@ -109,7 +167,7 @@ class HistoryLine:
     vm_key: str
     vm: str
     what: str
-    state: State
+    state: State | DeedState | Literal[""]
     run_id: str
     actor: str
     holder: str

@@ -68,6 +68,19 @@ VM = Table(
     Index("ledger_vm_by_name", "name"),
 )
 
+# What was done besides imports: VMs registered and started, sign-offs, waves. One row for each thing there is to do.
+DEED = Table(
+    "ledger_deed",
+    METADATA,
+    *(Column(name, Text, nullable=False) for name in ("endpoint", "kind", "subject")),
+    *(_text(name) for name in ("name", "state", "holder", "run_id", "actor", "error")),
+    Column("detail", Text, nullable=False, server_default="{}"),
+    *(_moment(name) for name in ("intended_at", "finished_at", "updated_at")),
+    PrimaryKeyConstraint("endpoint", "kind", "subject"),
+    Index("ledger_deed_by_holder", "holder"),
+    Index("ledger_deed_by_run", "run_id"),
+)
+
 HISTORY = Table(
     "ledger_history",
     METADATA,
@@ -100,7 +113,25 @@ SLOT = Table(
 )
 
 Migration = Callable[[Connection], None]
-MIGRATIONS: Sequence[Migration] = ()
+
+
+def _deeds(connection: Connection) -> None:
+    """Version 2. Spelled out: a migration makes what its version had, whatever the tables above become later."""
+    texts = ("name", "state", "holder", "run_id", "actor", "error")
+    moment = Double().compile(dialect=connection.dialect)
+    columns = [
+        *(f"{name} TEXT NOT NULL" for name in ("endpoint", "kind", "subject")),
+        *(f"{name} TEXT DEFAULT '' NOT NULL" for name in texts),
+        "detail TEXT DEFAULT '{}' NOT NULL",
+        *(f"{name} {moment} DEFAULT '0' NOT NULL" for name in ("intended_at", "finished_at", "updated_at")),
+        "PRIMARY KEY (endpoint, kind, subject)",
+    ]
+    connection.exec_driver_sql(f"CREATE TABLE ledger_deed ({', '.join(columns)})")
+    connection.exec_driver_sql("CREATE INDEX ledger_deed_by_holder ON ledger_deed (holder)")
+    connection.exec_driver_sql("CREATE INDEX ledger_deed_by_run ON ledger_deed (run_id)")
+
+
+MIGRATIONS: Sequence[Migration] = (_deeds,)
 """The first one makes version 2 of version 1, and so on. A new ledger is made from the tables above as they are."""
 
 # Any number will do, as long as it is always the same: PostgreSQL's lock for making or migrating the tables.

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from ingest.engine.ledger.chain import detail_text, line_hash
 from ingest.engine.ledger.moments import iso
 from ingest.engine.ledger.processes import certainly_gone
+from ingest.engine.ledger.records import RunRecord
 from ingest.engine.ledger.schema import HEAD, HISTORY, HOLDER, VM
 
 DAY_S = 86_400.0
@@ -73,6 +74,12 @@ class Writing:
         self.connection.execute(_MOVE_HEAD, {"number": line["number"], "hash": line["hash"]})
         self._number, self._last = line["number"], line["hash"]
         self.lines.append(line["line_id"])
+
+    def add_run_line(self, what: str, holder: str, run: RunRecord, detail: Mapping[str, Any]) -> None:
+        """Write a line of history about a run as a whole; what is said of VMs is '' in it."""
+        of_vms = dict.fromkeys(("vm_key", "name", "state", "job_id", "request_digest", "vm_id", "error"), "")
+        of_run = {"run_id": run.run_id, "actor": run.actor, "plan_digest": run.plan_digest}
+        self.add_line(what, holder, of_vms | of_run, detail)
 
     def has_line(self, line_id: str) -> bool:
         """Whether a line of history is there."""

@@ -21,8 +21,10 @@ from ingest.twin.cloudstack.reconfigure import apply_networks, apply_offering
 from ingest.twin.cloudstack.records import Json, described, number_of, words
 from ingest.twin.cloudstack.refusals import ApiException, InvalidParameter, ResourceAllocation, RuntimeFailure
 from ingest.twin.cloudstack.service import Call, Service
+from ingest.twin.registration import QUESTION, is_out_of_place, settle
 from ingest.twin.world import VM, World
 
+_LOOKS_EVERY_S = 0.05
 _TOOLS_RUN = frozenset({"toolsOk", "toolsOld"})
 
 
@@ -80,6 +82,19 @@ def _start(service: Service, instance: Instance, places: dict[str, str], is_admi
                 raise RuntimeFailure(f"Unable to start a VM [{instance.id}] due to concurrent operation")
             apply_networks(world, instance, vm)
             apply_offering(world.cloud, instance, vm)
+            asked = is_out_of_place(world, vm)
+            if asked:
+                vm.question = QUESTION
+                world.touch(vm)
+                world.cloud.journal.record("vcenter-question", task="", vm=vm.name)
+        if asked:
+            _await_answer(world, instance, job)
+        with world.lock:
+            job.check()
+            vm = _machine_behind(world, instance)
+            settle(world, vm)
+            world.cloud.journal.record("started", vm=vm.name, moref=vm.moref, by=f"cloudstack {instance.id}")
+            vm.swap_left = False
             vm.host = host.moref
             vm.custom_fields["cloud.vm.internal.name"] = instance.instancename
             world.switch(vm, "poweredOn")
@@ -89,6 +104,19 @@ def _start(service: Service, instance: Instance, places: dict[str, str], is_admi
     except Exception:
         _believe_hypervisor(world, instance)
         raise
+
+
+def _await_answer(world: World, instance: Instance, job: RunningJob) -> None:
+    """CloudStack waits for its power-on task, which waits for somebody in vCenter to say whether the VM was moved."""
+    while True:
+        job.wait(_LOOKS_EVERY_S)
+        with world.lock:
+            vm = _machine_behind(world, instance)
+            if vm.question:
+                continue
+            if is_out_of_place(world, vm):
+                raise RuntimeFailure(f"Unable to start VM [{instance.id}]: the operation was canceled in vCenter")
+            return
 
 
 def _check_startable(service: Service, instance: Instance) -> None:

@@ -39,7 +39,8 @@ class Boots:
         number = self._current[vm.moref] = next(self._numbers)
         moref = vm.moref
         vm.guest_stage = "down"
-        self._timeline.later(self._settings.guest_boot_s, lambda: self._tools(moref, number))
+        if not vm.guest_hangs:
+            self._timeline.later(self._settings.guest_boot_s + vm.guest_delay_s, lambda: self._tools(moref, number))
 
     def end(self, vm: VM) -> None:
         """The guest is gone. Call with the world's lock held."""

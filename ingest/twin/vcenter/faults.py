@@ -128,6 +128,34 @@ def already_exists(name: str) -> VimFault:
     return VimFault("AlreadyExists", f"The specified key, name, or identifier '{name}' already exists.", name=name)
 
 
+def datastore_inaccessible(name: str, datastore: Ref) -> VimFault:
+    """No host has it any more."""
+    text = f"The datastore '{name}' is not accessible."
+    return VimFault("InaccessibleDatastore", text, datastore=datastore, name=name)
+
+
+def datastore_not_on_host(name: str, datastore: Ref, host: str) -> VimFault:
+    """The host has not mounted it."""
+    text = f"Unable to access the virtual machine configuration: the datastore '{name}' is not mounted on host {host}."
+    return VimFault("InvalidDatastore", text, datastore=datastore, name=name)
+
+
+def cannot_access_file(path: str) -> VimFault:
+    """It is there, and may not be written."""
+    return VimFault("CannotAccessFile", f"Unable to access file {path}", file=path)
+
+
+def file_locked(path: str) -> VimFault:
+    """Another host has it open."""
+    return VimFault("FileLocked", f"Unable to access file {path} since it is locked", file=path)
+
+
+def not_a_configuration(path: str) -> VimFault:
+    """A .vmx that holds no virtual machine."""
+    text = f"Invalid virtual machine configuration. {path} is not a virtual machine configuration."
+    return VimFault("InvalidVmConfig", text)
+
+
 def host_not_connected() -> VimFault:
     """vCenter cannot talk to the host."""
     text = "Unable to communicate with the remote host, since it is disconnected."

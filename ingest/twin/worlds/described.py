@@ -6,7 +6,7 @@ from ingest.errors import RulesError
 from ingest.model.inventory import Vlan
 from ingest.twin.generator import Draft
 from ingest.twin.registration import unregister, unregister_site
-from ingest.twin.world import VM, Datastore, HostPortGroup, Network, World
+from ingest.twin.world import VM, Datastore, GuestService, HostPortGroup, Network, World
 from ingest.twin.worlds.description import (
     ChangeEntry,
     Description,
@@ -30,6 +30,9 @@ PLAIN_FIELDS = (
     "memory_mib",
     "cpu_reservation_mhz",
     "guest_id",
+    "guest_delay_s",
+    "guest_hangs",
+    "guest_dhcp",
     "guest_full_name",
     "tools_status",
     "firmware",
@@ -214,6 +217,8 @@ class _Described:
             value = getattr(entry, name)
             if value is not None:
                 setattr(vm, name, value)
+        if entry.services is not None:
+            vm.services = [GuestService(**service.model_dump()) for service in entry.services]
         if entry.power_state not in (None, "poweredOn") and entry.tools_status is None:
             vm.tools_status = "toolsNotRunning"
         if entry.folder is not None:

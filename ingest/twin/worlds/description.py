@@ -135,6 +135,15 @@ class NicEntry(Section):
     start_connected: bool = True
 
 
+class ServiceEntry(Section):
+    """A port the guest listens on once it is up; `http` answers with `status` and `text`."""
+
+    port: int = Field(ge=1, le=65_535)
+    kind: Literal["tcp", "http"] = "http"
+    status: int = Field(default=200, ge=100, le=599)
+    text: str = "ok"
+
+
 class VmChanges(Section):
     """What a person may say of a VM; what is not said stays as generated. `oddities` are applied last, in order."""
 
@@ -149,6 +158,10 @@ class VmChanges(Section):
     guest_full_name: str | None = None
     tools_status: Literal["toolsOk", "toolsOld", "toolsNotRunning", "toolsNotInstalled"] | None = None
     firmware: Literal["bios", "efi"] | None = None
+    guest_delay_s: float | None = Field(default=None, ge=0, le=86_400)  # it comes up so much later than others
+    guest_hangs: bool | None = None  # it never comes up
+    guest_dhcp: bool | None = None  # it takes the addresses CloudStack offers
+    services: tuple[ServiceEntry, ...] | None = Field(default=None, max_length=100)
     question: str | None = None
     annotation: str | None = None
     custom_fields: dict[str, str] | None = None

@@ -8,6 +8,7 @@ import pytest
 from ingest.model.inventory import Vlan
 from ingest.twin.cloud import Instance
 from ingest.twin.cloudstack import CloudStackServer
+from ingest.twin.registration import settle
 from ingest.twin.world import World
 from tests.twin.cloudstack.api import Api
 from tests.twin.cloudstack.test_jobs import app02, wait_for
@@ -206,3 +207,35 @@ def test_two_starts_at_once(world: World, admin: Api) -> None:
         thread.join()
     assert sorted(job["jobstatus"] for job in jobs) == [1, 2]
     assert instance.state == "Running"
+
+
+def test_a_start_waits_until_somebody_says_whether_the_vm_was_moved(world: World, admin: Api) -> None:
+    instance = imported(world, admin)
+    vm = world.vms["vm-1"]
+    admin.run("stopVirtualMachine", id=instance.id, forced="true")
+    uuid, vm.uuid_location = vm.bios_uuid, "another site"
+    job = admin.body("startVirtualMachine", id=instance.id)["jobid"]
+    wait_for(lambda: vm.question.startswith("msg.uuid.altered:"))
+    assert (vm.power_state, instance.state) == ("poweredOff", "Starting")
+    with world.lock:
+        settle(world, vm, copied=False)
+        vm.question = ""
+    wait_for(lambda: vm.power_state == "poweredOn")
+    assert admin.job(job)["jobstatus"] == 1
+    assert (vm.bios_uuid, instance.state) == (uuid, "Running")
+    assert [facts["by"] for facts in world.cloud.journal.of("started")] == [f"cloudstack {instance.id}"]
+
+
+def test_a_start_ends_when_its_question_is_cancelled(world: World, admin: Api) -> None:
+    instance = imported(world, admin)
+    vm = world.vms["vm-1"]
+    admin.run("stopVirtualMachine", id=instance.id, forced="true")
+    vm.uuid_location = "another site"
+    job = admin.body("startVirtualMachine", id=instance.id)["jobid"]
+    wait_for(lambda: bool(vm.question))
+    with world.lock:
+        vm.question = ""
+    ended = admin.job(job)
+    assert ended["jobstatus"] == 2
+    assert "canceled in vCenter" in ended["jobresult"]["errortext"]
+    assert (vm.power_state, instance.state) == ("poweredOff", "Stopped")

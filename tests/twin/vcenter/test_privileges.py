@@ -22,6 +22,7 @@ READING = frozenset({
     "CancelRetrievePropertiesEx", "CancelWaitForUpdates", "CheckForUpdates", "ContinueRetrievePropertiesEx",
     "CreateContainerView", "CreateFilter", "CreateListView", "CreatePropertyCollector", "CurrentTime",
     "DestroyPropertyCollector", "DestroyPropertyFilter", "DestroyView", "Fetch", "FetchDVPorts", "FindAllByUuid",
+    "FindByDatastorePath",
     "FindByInventoryPath", "FindByUuid", "FindChild", "Login", "Logout", "LookupDvPortGroup", "ModifyListView",
     "QueryDvsByUuid", "QueryOptions", "ResetListView", "ResetListViewFromView", "RetrieveProperties",
     "RetrievePropertiesEx", "RetrieveServiceContent", "SessionIsActive", "WaitForUpdates", "WaitForUpdatesEx",

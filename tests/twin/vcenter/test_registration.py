@@ -400,3 +400,93 @@ def test_tasks_tell_what_they_work_on(si: Any, server: VCenterServer) -> None:
     WaitForTask(task)
     assert (task.info.descriptionId, task.info.entityName) == ("Folder.registerVm", "vm")
     assert server.calls["RegisterVM_Task"] == 1
+
+
+def unregistered(si: Any, world: World) -> Any:
+    machine(si, 101).UnregisterVM()
+    return next(iter(world.unregistered.values())).vm
+
+
+def refused(si: Any, kind: Any, **changes: Any) -> str:
+    """Why a registration failed, in the server's words."""
+    with pytest.raises(kind) as caught:
+        register(si, **changes)
+    return str(caught.value.msg)
+
+
+def test_a_file_that_another_host_has_open_is_not_registered(si: Any, world: World) -> None:
+    vm = unregistered(si, world)
+    vm.locked_by = "esx9.other.example.org"
+    assert refused(si, vim.fault.FileLocked) == f"Unable to access file {PATH} since it is locked"
+    vm.locked_by = ""
+    assert register(si).name == "vm101"
+
+
+def test_a_replica_that_may_not_be_written_shows_its_files_only(si: Any, world: World) -> None:
+    unregistered(si, world)
+    world.datastores["datastore-11"].read_only = True
+    store = vim.Datastore("datastore-11", si._stub)
+    assert {mount.mountInfo.accessMode for mount in store.host} == {"readOnly"}
+    found = store.browser.SearchDatastoreSubFolders_Task("[gold] vm101")
+    WaitForTask(found)
+    assert "vm101.vmx" in [file.path for file in found.info.result[0].file]
+    assert refused(si, vim.fault.CannotAccessFile) == f"Unable to access file {PATH}"
+
+
+def test_a_datastore_out_of_reach(si: Any, world: World) -> None:
+    unregistered(si, world)
+    world.datastores["datastore-11"].accessible = False
+    with pytest.raises(vim.fault.InaccessibleDatastore):
+        WaitForTask(vim.Datastore("datastore-11", si._stub).browser.SearchDatastoreSubFolders_Task("[gold]"))
+    assert refused(si, vim.fault.InaccessibleDatastore) == "The datastore 'gold' is not accessible."
+
+
+def test_a_host_registers_only_what_it_has_mounted(si: Any, world: World) -> None:
+    unregistered(si, world)
+    world.datastores["datastore-11"].hosts = ["host-32"]
+    assert "not mounted on host esx1.example.org" in refused(si, vim.fault.InvalidDatastore)
+    assert "not mounted on host C1" in refused(si, vim.fault.InvalidDatastore, host=None)
+    assert not world.cloud.journal.of("registered")
+
+
+def test_a_vmx_that_holds_no_vm(si: Any, world: World) -> None:
+    world.datastores["datastore-11"].other_files.append("iso/readme.vmx")
+    assert "not a virtual machine configuration" in refused(si, vim.fault.InvalidVmConfig, path="[gold] iso/readme.vmx")
+
+
+def test_a_power_cut_leaves_swap_files_until_the_next_start(si: Any, world: World) -> None:
+    running = machine(si, 102).config.files.vmPathName
+    unregister_site(world)
+    vm = next(stored.vm for stored in world.unregistered.values() if stored.vm.vmx_path == running)
+    assert vm.swap_left
+    task = vim.Datastore("datastore-11", si._stub).browser.SearchDatastore_Task("[gold] vm102")
+    WaitForTask(task)
+    assert "vm102.vswp" in [file.path for file in task.info.result.file]
+    made = register(si, running)
+    task, question = blocked(made)
+    made.AnswerVM(question.id, "1")
+    WaitForTask(task)
+    assert not vm.swap_left
+    facts = world.cloud.journal.of("registered", "started", "vcenter-answer")
+    assert [(one["moref"], one.get("answer", "")) for one in facts] == [
+        (made._moId, ""), (made._moId, "I moved it"), (made._moId, "")
+    ]  # fmt: skip
+
+
+def test_a_vm_is_found_by_its_file(si: Any) -> None:
+    index, here = si.content.searchIndex, vim.Datacenter("datacenter-3", si._stub)
+    assert index.FindByDatastorePath(here, PATH)._moId == "vm-101"
+    assert index.FindByDatastorePath(here, "[gold] vm101/other.vmx") is None
+    with pytest.raises(vim.fault.InvalidDatastorePath):
+        index.FindByDatastorePath(here, "vm101.vmx")
+
+
+def test_tools_beat_when_they_run(si: Any, world: World) -> None:
+    assert machine(si, 100).guestHeartbeatStatus == "green"
+    assert machine(si, 100).summary.quickStats.guestHeartbeatStatus == "green"
+    assert machine(si, 101).guestHeartbeatStatus == "gray"
+    assert machine(si, 102).guestHeartbeatStatus == "gray", "no tools"
+    with world.lock:
+        world.vms["vm-100"].guest_stage = "tools"
+        world.touch(world.vms["vm-100"])
+    assert machine(si, 100).guestHeartbeatStatus == "yellow"

@@ -7,6 +7,7 @@ from functools import partial
 
 from ingest.twin.vcenter.browser import search
 from ingest.twin.vcenter.call import Call
+from ingest.twin.vcenter.faults import datastore_inaccessible
 from ingest.twin.vcenter.properties.storage import BROWSER_PREFIX
 from ingest.twin.vcenter.render import render_any
 from ingest.twin.vcenter.schema import Slot
@@ -22,6 +23,9 @@ def _search(subfolders: bool, call: Call) -> Value:
     path: str = call.argument("datastorePath")
 
     def work() -> Value:
+        store = world.datastores[datastore]
+        if not store.accessible:
+            raise datastore_inaccessible(store.name, Ref("Datastore", datastore))
         found = search(world, datastore, path, call.argument("searchSpec"), subfolders=subfolders)
         return Raw(render_any("result", found, _RESULTS)) if subfolders else found[0]
 

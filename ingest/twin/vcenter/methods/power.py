@@ -74,7 +74,9 @@ def _switch_on(call: Call, vm: VM) -> None:
     if vm.power_state != "suspended" and is_out_of_place(world, vm):
         raise Question(QUESTION)
     settle(world, vm)
-    vm.power_state = "poweredOn"
+    vm.power_state, vm.swap_left = "poweredOn", False
+    user = call.user_session.user
+    world.cloud.journal.record("started", vm=vm.name, moref=vm.moref, by=f"vcenter {user}")
     for nic in vm.nics:
         nic.connected = nic.start_connected
     call.service.boots.begin(vm)
@@ -147,6 +149,8 @@ def _answer(call: Call) -> Value:
         if choice not in map(str, range(len(ANSWERS))):
             raise invalid_argument("answerChoice")
         answer = ANSWERS[int(choice)]
+        user = call.user_session.user
+        service.world.cloud.journal.record("vcenter-answer", vm=vm.name, moref=vm.moref, answer=answer, user=user)
         if answer != "Cancel" and vm.question == QUESTION:
             settle(service.world, vm, copied=answer == "I copied it")
         service.tasks.answer(vm, cancel=answer == "Cancel")

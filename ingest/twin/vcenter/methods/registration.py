@@ -10,19 +10,24 @@ from ingest.twin.registration import register, unregister
 from ingest.twin.vcenter.call import Call
 from ingest.twin.vcenter.faults import (
     already_exists,
+    cannot_access_file,
+    datastore_inaccessible,
+    datastore_not_on_host,
+    file_locked,
     file_not_found,
     host_not_connected,
     invalid_argument,
     invalid_datastore_path,
     invalid_power_state,
     method_disabled,
+    not_a_configuration,
     not_supported,
     object_gone,
     task_in_progress,
 )
 from ingest.twin.vcenter.methods.places import free_name, tree_of, valid_name
 from ingest.twin.vcenter.values import Ref, Value
-from ingest.twin.world import Compute, World
+from ingest.twin.world import Compute, Datastore, World
 
 
 def _register(call: Call) -> Value:
@@ -48,7 +53,6 @@ def _registered(call: Call) -> Value:
     path: str = call.argument("path")
     template: bool = call.argument("asTemplate")
     compute, pool = _pool(call, datacenter, template)
-    host = _host(call, compute)
     split = split_path(path)
     datastore = datastore_named(world, split[0], datacenter) if split else None
     if split is None or datastore is None or not split[1]:
@@ -57,13 +61,24 @@ def _registered(call: Call) -> Value:
     for vm in vms_of_datacenter(world, datacenter):
         if vmx_path(world, vm) == path:
             raise already_exists(vm.name)
+    ref = Ref("Datastore", datastore.moref)
+    if not datastore.accessible:
+        raise datastore_inaccessible(datastore.name, ref)
+    host = _host(call, compute, datastore)
     stored = world.unregistered.get(f"{datastore.moref} {path}")
     if stored is None:
-        raise file_not_found(path)
+        raise not_a_configuration(path) if split[1] in datastore.other_files else file_not_found(path)
+    if datastore.read_only:
+        raise cannot_access_file(path)
+    if stored.vm.locked_by:
+        raise file_locked(path)
     name = valid_name(call.argument("name") or stored.vm.name)
     free_name(call.reader.scene, call.this.moref, name)
     made = register(world, stored, name=name, folder=call.this.moref, host=host, pool=pool)
-    world.cloud.journal.record("registered", vm=made.name, moref=made.moref, uuid=made.instance_uuid)
+    user = call.user_session.user
+    world.cloud.journal.record(
+        "registered", vm=made.name, moref=made.moref, uuid=made.instance_uuid, path=path, user=user
+    )
     made.template = template
     return Ref("VirtualMachine", made.moref)
 
@@ -92,8 +107,9 @@ def _pool(call: Call, datacenter: str, template: bool) -> tuple[Compute, str]:
     return compute, wanted
 
 
-def _host(call: Call, compute: Compute) -> str:
+def _host(call: Call, compute: Compute, datastore: Datastore) -> str:
     """The host asked for, else the one with the fewest VMs of those that can take it."""
+    mounted = call.reader.scene.hosts_of_datastore(datastore.moref)
     world: World = call.service.world
     wanted: Ref | None = call.argument("host")
     if wanted is not None:
@@ -102,6 +118,8 @@ def _host(call: Call, compute: Compute) -> str:
             raise invalid_argument("host")
         if host.connection_state != "connected":
             raise host_not_connected()
+        if host.moref not in mounted:
+            raise datastore_not_on_host(datastore.name, Ref("Datastore", datastore.moref), host.name)
         return host.moref
     able = {
         host.moref: 0
@@ -110,6 +128,9 @@ def _host(call: Call, compute: Compute) -> str:
     }
     if not able:
         raise host_not_connected()
+    able = {moref: 0 for moref in able if moref in mounted}
+    if not able:
+        raise datastore_not_on_host(datastore.name, Ref("Datastore", datastore.moref), compute.name)
     for vm in world.vms.values():
         if vm.host in able:
             able[vm.host] += 1
@@ -134,7 +155,8 @@ def _unregister(call: Call) -> Value:
             unregister(world, vm)
         except LookupError:  # nothing of it is on a disk this vCenter knows
             del world.vms[call.this.moref]
-        world.cloud.journal.record("unregistered", vm=vm.name, moref=call.this.moref)
+        user = call.user_session.user
+        world.cloud.journal.record("unregistered", vm=vm.name, moref=call.this.moref, user=user)
     return None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ingest.twin.files import split_path, vms_of_datacenter, vmx_path
 from ingest.twin.vcenter.call import Call
-from ingest.twin.vcenter.faults import not_supported
+from ingest.twin.vcenter.faults import invalid_datastore_path, not_supported
 from ingest.twin.vcenter.scene import ROOT_FOLDER, Scene
 from ingest.twin.vcenter.values import Ref, Value
 
@@ -33,6 +34,21 @@ def _by_uuid(call: Call) -> Value:
 def _all_by_uuid(call: Call) -> Value:
     with call.service.world.lock:
         return list(_matching(call))
+
+
+def _by_datastore_path(call: Call) -> Value:
+    """SearchIndex.FindByDatastorePath: the VM of a .vmx, in that datacenter."""
+    with call.service.world.lock:
+        world = call.service.world
+        datacenter: Ref = call.argument("datacenter")
+        split = split_path(str(call.argument("path")))
+        if split is None:
+            raise invalid_datastore_path(str(call.argument("path")))
+        wanted = f"[{split[0]}] {split[1]}"
+        for vm in vms_of_datacenter(world, datacenter.moref):
+            if vmx_path(world, vm) == wanted:
+                return Ref("VirtualMachine", vm.moref)
+        return None
 
 
 def _by_path(call: Call) -> Value:
@@ -76,6 +92,7 @@ def _child(scene: Scene, moref: str, name: str) -> str | None:
 
 
 SEARCH: dict[str, Callable[[Call], Value]] = {
+    "FindByDatastorePath": _by_datastore_path,
     "FindByUuid": _by_uuid,
     "FindAllByUuid": _all_by_uuid,
     "FindByInventoryPath": _by_path,

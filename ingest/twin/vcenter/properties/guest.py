@@ -22,6 +22,13 @@ def tools_running(vm: VM) -> bool:
     return vm.power_state == "poweredOn" and vm.tools_status in _RUNNING and vm.guest_stage != "down"
 
 
+def heartbeat(vm: VM) -> str:
+    """`guestHeartbeatStatus`: gray without tools that run, yellow while they have only just begun to beat."""
+    if not tools_running(vm):
+        return "gray"
+    return "yellow" if vm.guest_stage == "tools" else "green"
+
+
 def tools_status(vm: VM) -> str | None:
     """`guest.toolsStatus`: tools of a VM that is off do not run."""
     if vm.tools_status in _RUNNING and not tools_running(vm):

@@ -8,7 +8,7 @@ from ingest.twin.files import vmx_path
 from ingest.twin.vcenter.properties.devices import devices
 from ingest.twin.vcenter.properties.disks import key_id
 from ingest.twin.vcenter.properties.entity import CREATED, ENTITY, Builders, allocation
-from ingest.twin.vcenter.properties.guest import guest, guest_summary, tools_running
+from ingest.twin.vcenter.properties.guest import guest, guest_summary, heartbeat, tools_running
 from ingest.twin.vcenter.properties.layout import layout
 from ingest.twin.vcenter.properties.snapshots import SNAPSHOT, as_it_was, root_snapshots, snapshot_info
 from ingest.twin.vcenter.scene import Scene
@@ -192,7 +192,9 @@ def _question(vm: VM) -> Data | None:
         return None
     options = [Data("ElementDescription", label=text, summary=text, key=str(key)) for key, text in enumerate(ANSWERS)]
     choice = Data("ChoiceOption", choiceInfo=options, defaultIndex=2)
-    message = Data("VirtualMachineMessage", id="msg.uuid.altered", text=vm.question)
+    # The text of a question begins with its id, as in the log of a VM; unless somebody made one up.
+    message_id = vm.question.partition(":")[0] if vm.question.startswith("msg.") else "msg.uuid.altered"
+    message = Data("VirtualMachineMessage", id=message_id, text=vm.question)
     return Data("VirtualMachineQuestionInfo", id=QUESTION_ID, text=vm.question, choice=choice, message=[message])
 
 
@@ -205,7 +207,7 @@ def _summary(scene: Scene, vm: VM) -> Value:
         config=lambda: _config_summary(scene, vm),
         storage=lambda: Data("VirtualMachineStorageSummary", committed=sum(disk.capacity_bytes for disk in vm.disks),
                              uncommitted=0, unshared=0, timestamp=CREATED),
-        quickStats=lambda: Data("VirtualMachineQuickStats", guestHeartbeatStatus="gray"),
+        quickStats=lambda: Data("VirtualMachineQuickStats", guestHeartbeatStatus=heartbeat(vm)),
         overallStatus="green",
         customValue=lambda: scene.fields.values_of(vm),
     )  # fmt: skip
@@ -274,7 +276,7 @@ VIRTUAL_MACHINE: Builders = ENTITY | {
     "resourcePool": lambda scene, vm: None if vm.template else scene.ref(vm.resource_pool),
     "datastore": lambda scene, vm: scene.refs(_datastores(scene, vm)),
     "network": lambda scene, vm: scene.refs([nic.network for nic in vm.nics]),
-    "guestHeartbeatStatus": lambda _scene, _vm: "gray",
+    "guestHeartbeatStatus": lambda _scene, vm: heartbeat(vm),
 }
 VIRTUAL_MACHINE_SNAPSHOT: Builders = SNAPSHOT | {
     "config": lambda scene, place: _config(scene, as_it_was(scene, place)),

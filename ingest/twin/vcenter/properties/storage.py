@@ -84,8 +84,8 @@ def _vmfs(datastore: Datastore) -> Data:
 
 
 def _hosts(scene: Scene, datastore: Datastore) -> Value:
-    usable = datastore.accessible
-    mount = Data("HostMountInfo", path=f"/vmfs/volumes/{datastore.moref}", accessMode="readWrite", mounted=True,
+    usable, mode = datastore.accessible, "readOnly" if datastore.read_only else "readWrite"
+    mount = Data("HostMountInfo", path=f"/vmfs/volumes/{datastore.moref}", accessMode=mode, mounted=True,
                  accessible=usable, inaccessibleReason=None if usable else "AllPathsDown_Timeout")  # fmt: skip
     return [
         Data("DatastoreHostMount", key=Ref("HostSystem", moref), mountInfo=mount)

@@ -1,0 +1,95 @@
+"""The run in the Prefect UI while it works: a progress bar and a page with the live picture.
+
+For people only: whatever goes wrong here, a Prefect server that is away above all, is logged and left, and the import
+goes on.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.runtime import flow_run
+
+from ingest.engine.events import listening
+from ingest.engine.failures import failed_together
+from ingest.engine.picture import Picture
+from tasks.pages import live_page
+
+log = logging.getLogger("ingest.flow")
+
+PROGRESS, PAGE = "import-progress", "import-now"
+_SHARE = 0.01  # of the time the run has taken: a long run is not asked to tell as often as a short one
+_LONGEST_S = 60.0
+_PATIENCE_S = 5.0  # for a server that does not answer, at the end
+
+
+@contextmanager
+def live_artifacts(every_s: float = 5.0) -> Iterator[None]:
+    """Keep the artifacts `import-progress` and `import-now` of this flow run up to date while the block runs.
+
+    Every update is two requests: first every `every_s` seconds, later less often, at least once a minute; a last one
+    when the block is left.
+    """
+    picture, over = Picture(), threading.Event()
+    shown = _Shown(flow_run.id)
+
+    def keep() -> None:
+        began = time.monotonic()
+        while not over.wait(min(max(every_s, _SHARE * (time.monotonic() - began)), _LONGEST_S)):
+            shown.update(picture)
+        shown.update(picture)
+
+    # A thread starts with an empty context, and would ask a server of its own: Prefect keeps in it which one to ask.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(keep,), name="live-artifacts", daemon=True)
+    with listening(picture):
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(_PATIENCE_S)
+
+
+class _Shown:
+    """The two artifacts of a run. They are made with the first update that gets through."""
+
+    def __init__(self, run_id: str | None) -> None:
+        self._run_id = UUID(run_id) if run_id else None
+        self._ids: dict[str, UUID] = {}
+        self._last: dict[str, object] = {}
+
+    def update(self, picture: Picture) -> None:
+        figures = picture.figures()
+        page = live_page(
+            run=picture.run,
+            folder=picture.folder,
+            figures=figures,
+            rows=picture.rows(30),
+            failures=failed_together(picture.trouble()),
+        )
+        try:
+            self._show(PROGRESS, "progress", round(figures.percent, 1), f"{figures.sums}; left: {figures.time_left}")
+            self._show(PAGE, "markdown", page, figures.sums)
+        except Exception as error:  # noqa: BLE001  the import must not suffer for what people are shown
+            log.debug("the live artifacts could not be updated: %s", error)
+
+    def _show(self, key: str, kind: str, data: object, description: str) -> None:
+        if self._last.get(key) == data and key in self._ids:
+            return
+        with get_client(sync_client=True) as client:
+            if key in self._ids:
+                client.update_artifact(self._ids[key], ArtifactUpdate(data=data, description=description))
+            else:
+                made = client.create_artifact(
+                    ArtifactCreate(key=key, type=kind, data=data, description=description, flow_run_id=self._run_id)
+                )
+                self._ids[key] = made.id
+        self._last[key] = data
