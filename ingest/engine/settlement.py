@@ -93,19 +93,22 @@ def settle(
 
 
 class _Patience:
-    """Pauses that grow, until the time is over or somebody stops."""
+    """Pauses that grow, until the time is over or somebody stops. However short the time, there is a second look: it
+    takes two to prove that nothing was begun."""
 
     def __init__(self, patience_s: float, stop: threading.Event, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._deadline = clock() + patience_s
         self._pause_s = min(_FIRST_PAUSE_S, patience_s / 10)
         self._stop = stop
+        self._looked_once = False
 
     def lasts(self) -> bool:
         """Wait a little; whether another look is worth it."""
-        left_s = self._deadline - self._clock()
-        if left_s <= 0 or self._stop.wait(min(self._pause_s, left_s)):
+        left_s = max(self._deadline - self._clock(), 0.0)
+        if (left_s == 0.0 and self._looked_once) or self._stop.wait(min(self._pause_s, left_s)):
             return False
+        self._looked_once = True
         self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
         return True
 

@@ -194,7 +194,7 @@ class ImportRun:
             self.options.max_concurrent_imports,
             self.options.batch_size,
             self._races,
-            places=lambda one: self._traits[one.row].places,
+            places=lambda one: self._seen.traits[one.row].places,
             limits=self._limits,
         )
 

@@ -56,8 +56,6 @@ _LEDGER_STATE: dict[str, State] = {
 }
 _GONE = frozenset({"failed", "absent", "given-back"})
 _GIVE_BACK = "ingest settle RUN_FOLDER --yes gives it back"
-_TWO_LOOKS_S = 1.0
-"""What it takes to look twice, which proves that nothing was begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ class _Looks:
         self._waiting = waiting
         self._jobs = frozenset(one.job_id for one in waiting)
         self._stop = stop
-        self._until = self._least_s = 0.0
+        self._until = 0.0
 
     def begin(self, patience_s: float, progress: Callable[[str], None]) -> None:
         """Look once at every row. Whose job is lost by now has been lost since before the patience begins, so the rows
@@ -160,12 +158,11 @@ class _Looks:
                 return
             progress(f"CloudStack: {outcome.vm}")
             self._look(outcome, 0.0)
-        self._least_s = min(patience_s, _TWO_LOOKS_S)
         self._until = time.monotonic() + patience_s
 
     def at(self, outcome: Outcome) -> Settlement:
         """What is certain of a row, or what is seen of it when the patience is over."""
-        return self._look(outcome, max(self._until - time.monotonic(), self._least_s))
+        return self._look(outcome, max(self._until - time.monotonic(), 0.0))
 
     def _look(self, outcome: Outcome, patience_s: float) -> Settlement:
         call = self._calls[outcome.row]

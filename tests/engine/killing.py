@@ -42,7 +42,7 @@ from ingest.stages.enrich_csv import enrich_csv
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.list_unmanaged import list_unmanaged
 from ingest.stages.power_switch import VCenterPower
-from ingest.stages.run_folder import CALLS_JSON, FINDINGS, JOURNAL, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.run_folder import CALLS_JSON, FINDINGS, JOURNAL, PLAN, SEEN_ROWS, SNAPSHOT, RunFolder
 from ingest.stages.settle import SettledRow, settle_run
 from ingest.stages.undo_import import UndoRow, undo_import
 from ingest.stages.validate import read_calls, validate
@@ -404,6 +404,6 @@ def _twin(vms: int, import_seconds: float, switched_on: bool) -> Iterator[Twin]:
 
 def _copied(folder: RunFolder, path: Path) -> RunFolder:
     path.mkdir(parents=True)
-    for name in (SNAPSHOT, PLAN, FINDINGS, CALLS_JSON):
+    for name in (SNAPSHOT, PLAN, FINDINGS, CALLS_JSON, SEEN_ROWS):
         shutil.copy(folder.file(name), path / name)
     return RunFolder(path)
