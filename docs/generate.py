@@ -1,4 +1,5 @@
-"""Writes the reference pages that follow from the code: columns, checks, settings, commands, the world file.
+"""Writes the reference pages that follow from the code: columns, checks, settings, commands, events,
+the world file.
 
 `make docs` runs it.
 """
@@ -18,6 +19,8 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from ingest.cli.main import COMMANDS, GROUPS, app
+from ingest.engine.event_lines import COMMON, EVENTS, FIELDS
+from ingest.engine.picture import UNDERWAY
 from ingest.plan.causes import CAUSES
 from ingest.plan.checks import CHECKS
 from ingest.plan.columns import PLAN_COLUMNS, REQUIRED
@@ -216,6 +219,28 @@ def _help(words: list[str]) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
 
 
+def events_page() -> str:
+    """Events as JSON lines."""
+    lines = [
+        NOTE + "# Events\n",
+        "`ingest run --events FILE` appends what happens to the file as it happens, a JSON object a line, UTF-8; `-`",
+        "is stdout, which then has nothing else. The table on the terminal stays. A reader that is slow, or goes away,",
+        "does not hold an import up. Whatever happened, `end` is the last line; it is missing after a crash only.\n",
+        "| Event | When | Fields |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{name}` | {when} | {', '.join(f'`{field}`' for field in fields)} |"
+        for name, (when, fields) in EVENTS.items()
+    ]
+    lines += [f"\nEvery event has {', '.join(f'`{field}`' for field in COMMON)} as well.\n"]
+    lines += ["| Field | Meaning |", "| --- | --- |", *(f"| `{name}` | {text} |" for name, text in FIELDS.items())]
+    lines += ["\nStates before the outcome:\n", "| State | Meaning |", "| --- | --- |"]
+    lines += [f"| `{name}` | {text} |" for name, text in UNDERWAY.items()]
+    lines.append("\nA row that waits has no event yet. A row may skip states: one that is held is never `sent`.")
+    return "\n".join(lines) + "\n"
+
+
 def world_file_page() -> str:
     """Both forms of the world file, key by key."""
     schema = json_schema()
@@ -334,6 +359,7 @@ PAGES = {
     "runbook.md": runbook_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
+    "events.md": events_page,
     "world-file.md": world_file_page,
     "world-file.schema.json": world_file_schema,
 }

@@ -10,12 +10,14 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.plan_vms import plan_vms
 from ingest.engine.events import StageDone, StageStarted, tell
-from ingest.engine.importing import BatchResult
+from ingest.engine.importing import BUDGET_USED_UP, BatchResult
 from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
@@ -23,11 +25,13 @@ from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.approval import STATE_NAMES, approve_import
+from tasks.automations import BUDGET_EVENT
 from tasks.begun import begun_before, note_flow_run
 from tasks.endings import cancelled
 from tasks.import_batch import import_batch
 from tasks.interruption import as_they_end
 from tasks.live_artifacts import live_artifacts
+from tasks.one_at_a_time import one_at_a_time
 from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options
 from tasks.report_results import report_results
 from tasks.run_names import stamped
@@ -122,7 +126,8 @@ def import_vms(
         )
     if dry_run:
         result = ImportResult(folder, checked, dry_run=True)
-        return Completed(message=f"dry run: {len(checked.ready)} would be imported", data=result)
+        blocked = f", {checked.blocked} blocked" if checked.blocked else ""
+        return Completed(message=f"dry run: {len(checked.ready)} would be imported{blocked}", data=result)
     run_folder = existing_run_folder(folder)
     note_flow_run(run_folder)
     decision = approve_import(run_folder, approval, site)
@@ -138,7 +143,7 @@ def import_vms(
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:
-        with live_artifacts():
+        with one_at_a_time(site), live_artifacts():
             outcomes, stopped, systemic = stage(str(folder), options, site)
     except BaseException:
         # Interrupted or killed: what is known of every row stands in the journal; the results say it, then it goes on.
@@ -147,8 +152,11 @@ def import_vms(
     concluded = report_results(str(folder), outcomes)
     result = ImportResult(folder, checked, concluded.outcomes, stopped=stopped, systemic=systemic)
     message = summary(result.outcomes)
+    if systemic.startswith(BUDGET_USED_UP):
+        emit_event(BUDGET_EVENT, {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"}, payload={"why": systemic})
     if systemic:
-        raise RemoteError(
+        wrong = Stopped if systemic.startswith(BUDGET_USED_UP) else RemoteError
+        raise wrong(
             f"stopped: {systemic} ({message})",
             place=str(concluded.results_csv),
             cure=f"mend the cause (`ingest doctor`), then: ingest run --resume {folder} --yes",

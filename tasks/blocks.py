@@ -5,12 +5,14 @@ A run is given the name of a site, never a block or a value of it: parameters ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
+from ingest.settings import variable
 
 
 class CloudStackCredentials(Block):
@@ -73,3 +75,11 @@ def _given(block: Block, model: type[CloudStackEndpoint] | type[VCenterEndpoint]
     """The fields that were filled in: an empty text is "not given"."""
     values = {name: getattr(block, name) for name in model.model_fields if name in type(block).model_fields}
     return {name: value for name, value in values.items() if value != ""}
+
+
+def save_credentials(site: str, environment: Mapping[str, str]) -> None:
+    """Make or renew both blocks of a site from the program's own variables, `INGEST_CLOUDSTACK_URL` and so on."""
+    for kind, section in ((CloudStackCredentials, "cloudstack"), (VCenterCredentials, "vcenter")):
+        names = {field: variable(section, field) for field in kind.model_fields}
+        given = {field: environment[name] for field, name in names.items() if name in environment}
+        kind.model_validate(given).save(site, overwrite=True)

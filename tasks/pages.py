@@ -66,7 +66,10 @@ def failures_page(failures: Sequence[FailedTogether], *, sums: str, results: str
     if not failures:
         return f"Nothing failed: {sums}.\n\n{where}"
     rows = sum(len(one.rows) for one in failures)
-    return f"**{rows} rows, {len(failures)} causes**; the run: {sums}.\n\n{causes_table(failures)}\n{where}"
+    causes = "1 cause" if len(failures) == 1 else f"{len(failures)} causes"
+    return (
+        f"**{rows} {'row' if rows == 1 else 'rows'}, {causes}**; the run: {sums}.\n\n{causes_table(failures)}\n{where}"
+    )
 
 
 def causes_table(failures: Sequence[FailedTogether]) -> str:
@@ -84,7 +87,7 @@ def causes_table(failures: Sequence[FailedTogether]) -> str:
     ]
     more = len(failures) - _MOST_CAUSES
     shown = markdown_table(("rows", "status", "cause", "words", "cure", "VMs"), table)
-    return shown + (f"\nand {more} causes more\n" if more > 0 else "")
+    return shown + (f"\nand {more} more\n" if more > 0 else "")
 
 
 def _seconds(one: RowPicture) -> str:

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import requests
 
+from ingest.data_files import data_file
 from ingest.errors import IngestError, Transient
 from ingest.quiet import no_telemetry
 
 API_VARIABLE = "PREFECT_API_URL"
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(home: Path) -> Iterator[PrefectServer]:
+def prefect_server(home: Path, port: int = 0) -> Iterator[PrefectServer]:
     """The server named by PREFECT_API_URL, or one started here for the time of the block.
 
     Sets this process's environment so that flows imported inside the block use it. `home` keeps database and log of
-    a server started here. Raises Transient when the server does not come up, with the end of its log.
+    a server started here; `port` 0 chooses a free one. Raises Transient when the server does not come up, with the end
+    of its log.
     """
     no_telemetry(os.environ)
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "ingest")
@@ -47,7 +49,7 @@ def prefect_server(home: Path) -> Iterator[PrefectServer]:
         yield PrefectServer(given, given.removesuffix("/api"), owned=False)
         return
     home.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = port or _free_port()
     url = f"http://127.0.0.1:{port}"
     log = home / "server.log"
     with log.open("wb") as output:
@@ -65,25 +67,24 @@ def prefect_server(home: Path) -> Iterator[PrefectServer]:
         yield PrefectServer(f"{url}/api", url, owned=True)
     finally:
         os.environ.pop(API_VARIABLE, None)
-        _stop(process)
+        stop(process, "Prefect server", (signal.SIGINT, 10.0), (signal.SIGTERM, 5.0))
 
 
 def _server_environment(home: Path) -> dict[str, str]:
     environment = dict(os.environ)
     no_telemetry(environment)
-    environment |= {
+    environment |= profile("server.env") | {
         "PREFECT_HOME": str(home.resolve()),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home.resolve() / 'prefect.db'}",
-        "PREFECT_SERVER_UI_API_URL": "/api",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
-        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
     }
     environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
     return environment
+
+
+def profile(name: str) -> dict[str, str]:
+    """The settings of a shipped profile, `server.env` or `worker.env`, which systemd reads as well."""
+    lines = data_file(f"prefect/{name}").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def _free_port() -> int:
@@ -106,9 +107,12 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -
     raise Transient(f"the local Prefect server did not start:\n{tail}", place=str(log), cure=f"read {log}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and what it started, by the process group that is its own."""
-    for number, patience_s in ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+def stop(process: subprocess.Popen[bytes], what: str, *signals: tuple[signal.Signals, float]) -> None:
+    """End a process and what it started, by the process group that is its own: signals, each with seconds to obey.
+
+    What is left then is killed. Raises IngestError when even that does not help.
+    """
+    for number, patience_s in (*signals, (signal.SIGKILL, 5.0)):
         if process.poll() is not None:
             return
         os.killpg(process.pid, number)
@@ -117,4 +121,4 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             continue
     if process.poll() is None:
-        raise IngestError(f"the local Prefect server (pid {process.pid}) does not end", cure=f"kill -9 {process.pid}")
+        raise IngestError(f"the local {what} (pid {process.pid}) does not end", cure=f"kill -9 {process.pid}")

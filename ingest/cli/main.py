@@ -68,6 +68,10 @@ COMMANDS = {
     "undo": "Give imported VMs back: those of a run, or one. Shows only, until --yes.\n\n"
     "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
     "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
+    "up": "Start a Prefect server, a worker and the twin on this machine, to try everything in the Prefect UI.\n\n"
+    "Runs until Ctrl-C. Settings in the environment are left aside: nothing outside this machine is touched.",
+    "setup": "Make work pool, queues, limits, blocks, variables, deployments and automations on a Prefect server.\n\n"
+    "Doing it again brings up to date what has changed and leaves the rest.",
     "register": "Register VMs whose files lie on datastores, such as replicas, in vCenter. Shows only, until --yes.\n\n"
     "Doing it twice registers nothing twice; --undo takes back exactly what a run registered. Exit codes: "
     "0 all can be or were registered, 3 some cannot be, 4 some were not, 5 stopped.",

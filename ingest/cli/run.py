@@ -52,7 +52,7 @@ def run(
     endpoint_slots: NonNegativeInt = 0,
     grace: NonNegativeFloat = 20.0,
     tag: Annotated[bool, Parameter(negative=())] = False,
-    events: Path | None = None,
+    events: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     format: Format = "table",
 ) -> int:
     """Import VMs: with a plan exactly its rows, without one everything the rules say. Shows only, until --yes.

@@ -1,6 +1,6 @@
 """Events as records for machines: one JSON object each, with names and fields that stay. Pure.
 
-The reference page docs/reference/events.md is made of `FIELDS` and `EVENTS`.
+The reference page docs/reference/events.md is made of `EVENTS` and `FIELDS`.
 """
 
 from __future__ import annotations
@@ -38,48 +38,81 @@ from ingest.runbook.clock import Reading
 FORMAT = 1
 """Rises when a field changes its meaning or goes away; what is added leaves it."""
 
-EVENTS = {
-    "stage-started": "a stage begins; `total` is the number of its steps, 0 when unknown",
-    "stage-step": "something within a stage begins: `detail`",
-    "stage-done": "a stage is over: `summary`",
-    "import-began": "the rows of a run are about to be imported: `total`, `in_flight_at_most`, `progress`, "
-    "`folder`, and `history`, the number of earlier imports of this ledger the estimate starts with",
-    "row": "a row has come into another `state`; with `progress`",
-    "stopping": "no row is begun any more; running imports are waited for, `grace_s` at most",
-    "wave-began": "a wave of a recovery begins or goes on: `number`, `name`, `vms`",
-    "wave-over": "it is over: `number`, `name`, `verdict` (`well`, `failed`, `given-up`, `stopped`), `why`",
-    "person-asked": "a recovery waits for a person: `key` (what a signature names), `say`, `who`",
-    "person-answered": "somebody signed or decided: `key`, `name`, `decision`",
-    "vm-started": "the start of a VM is over: `row`, `vm`, `status`, `error`",
-    "vm-checked": "its health checks are over: `row`, `vm`, `healthy`, `error`",
-    "clock": "the RTO clock, every second: `now_s` since the start, `done` of `total` VMs, "
-    "`readings` of each wave and of the recovery, each with `name`, `state`, `target_s`, `left_s`, `end_s`, `missed`",
-    "target-at-risk": "a target will be missed or was, once for each: `name`, `text`",
-    "end": "the last line, whatever happened: `exit_code`, `message`, `counts` (rows by outcome, also those that "
-    "the checks blocked), `results` and `report` (files, null when there are none)",
+EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "stage-started": ("a stage begins", ("stage", "total")),
+    "stage-step": ("something within a stage begins", ("stage", "detail")),
+    "stage-done": ("a stage is over", ("stage", "summary")),
+    "import-began": (
+        "the rows of a run are about to be imported",
+        ("total", "in_flight_at_most", "folder", "history", "progress"),
+    ),
+    "row": ("a row is in another state", ("row", "vm", "state", "job_id", "vm_id", "seconds", "error", "progress")),
+    "stopping": ("no row is begun any more; running imports are waited for", ("grace_s",)),
+    "wave-began": ("a wave of a recovery begins, or goes on", ("number", "name", "vms")),
+    "wave-over": ("it is over", ("number", "name", "verdict", "why")),
+    "person-asked": ("a recovery waits for a person", ("key", "say", "who")),
+    "person-answered": ("somebody signed or decided", ("key", "name", "decision")),
+    "vm-started": ("the start of a VM is over", ("row", "vm", "status", "error")),
+    "vm-checked": ("its health checks are over", ("row", "vm", "healthy", "error")),
+    "clock": ("the RTO clock, every second", ("now_s", "done", "total", "readings")),
+    "target-at-risk": ("a target will be missed or was, once for each", ("name", "text")),
+    "end": ("the last line, however the command ended", ("exit_code", "message", "counts", "results", "report")),
 }
+"""Events by name: what has happened, and which fields the record has besides `COMMON`."""
+
+COMMON = ("format", "at", "event", "run")
+
 FIELDS = {
     "format": "1. Rises when a field changes its meaning or goes away; new fields and events do not raise it",
     "at": "UTC, ISO 8601 with milliseconds",
-    "event": "one of the names above",
+    "event": "a name of the table above; leave aside what you do not know",
     "run": "the run's id, the name of its folder; null before it is known",
-    "row": "row of the sheet, the header being 1",
+    "stage": "name of the stage",
+    "total": "steps of the stage, 0 when unknown; rows of the import; VMs of the recovery",
+    "detail": "what is being done",
+    "summary": "what came out, in a line",
+    "in_flight_at_most": "imports at once",
+    "folder": "the run's folder",
+    "history": "how many earlier imports of this ledger the first estimate is made of",
+    "row": "row of the sheet, its header being 1",
     "vm": "name of the VM in vCenter",
     "state": "`looking`, `ready`, `sent`, `running`, `verifying`, then an outcome: `imported`, `incomplete`, `failed`, "
     "`unknown`, `held`, `not-started`",
-    "job_id": "CloudStack's job, from `sent` on; null before and when there is none",
-    "vm_id": "CloudStack's id of the VM, null as long as there is none",
-    "seconds": "what the import took; null while it is not over",
+    "job_id": "CloudStack's job, known from `sent` on; null before, and when there is none",
+    "vm_id": "CloudStack's id of the VM; null when there is none",
+    "seconds": "what the import took; null as long as it is not over, and when nothing was sent",
     "error": "why, in the server's words where it spoke; null when nothing is wrong",
-    "progress.total": "rows of this import",
+    "grace_s": "seconds they are waited for at most",
+    "number": "of the wave, the first is 1",
+    "name": "of the wave, of who signed, or of what has a target",
+    "vms": "VMs of the wave",
+    "verdict": "`well`, `failed`, `given-up` or `stopped`",
+    "why": "what made it so; null when all is well",
+    "key": "what a signature names",
+    "say": "what the person is asked",
+    "who": "who is asked",
+    "decision": "what was decided",
+    "status": "`started`, `already`, `failed` or `unknown`",
+    "healthy": "whether every check was answered as it should be",
+    "now_s": "seconds since the recovery began",
+    "done": "VMs of the recovery that are imported, or will not be",
+    "readings": "of each wave and of the whole: `name`, `state`, `target_s`, `left_s`, `end_s`, `missed`",
+    "text": "why, in words",
+    "exit_code": "of the command",
+    "message": "how it ended, in a line",
+    "counts": "rows by outcome; at the end also `blocked` and `skipped` ones",
+    "results": "the file with every row's outcome; null when there is none",
+    "report": "the page for people; null when there is none",
+    "progress": "the import in figures at this moment:",
+    "progress.total": "rows of the import",
     "progress.done": "rows with an outcome",
     "progress.in_flight": "rows the server works on",
     "progress.waiting": "rows not begun",
     "progress.counts": "rows by outcome",
-    "progress.per_minute": "imports that ended per minute, over the last 20; null before the first",
+    "progress.per_minute": "imports that ended per minute, the last 20; null before the first",
     "progress.eta_s": "seconds until the last row is over, as likely earlier as later; null while there is no idea",
-    "progress.eta_low_s": "in 4 of 5 runs it takes longer than this; null while there is no idea",
-    "progress.eta_high_s": "and not as long as this; null while there is no idea",
+    "progress.eta_low_s": "it takes longer than this,",
+    "progress.eta_high_s": "and not as long as this, in 4 of 5 runs",
 }
 
 _STATES: dict[type[Event], Underway] = {

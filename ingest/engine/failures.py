@@ -49,6 +49,7 @@ def _kind(one: Outcome, cause: Cause) -> tuple[str, ...]:
 
 
 def _together(members: list[tuple[Cause, Outcome]]) -> FailedTogether:
+    members = sorted(members, key=lambda member: member[1].row)
     cause, first = members[0]
     in_common = {one.subject for one, _ in members} == {cause.subject}
     return FailedTogether(

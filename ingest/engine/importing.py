@@ -29,6 +29,8 @@ from ingest.model.request import PlannedImport
 __all__ = ["Batch", "BatchResult", "Pace"]
 
 SYSTEMIC = (Unauthorised, Untrusted, Transient, NotTheApi)
+BUDGET_USED_UP = "the failure budget is used up"
+"""How the reason of a stopped line begins when the rows themselves stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Batch:
             return ""
         if self._budget.stopped:
             self._stop.set()
-            self._systemic = self._systemic or f"the failure budget is used up: {self._budget.stopped}"
+            self._systemic = self._systemic or f"{BUDGET_USED_UP}: {self._budget.stopped}"
             return ""
         traits = self._traits[one.row]
         return self._refused(traits) or self._budget.holds(traits) or None

@@ -25,7 +25,7 @@ from ingest.engine.events import (
     StageStarted,
     Stopping,
 )
-from ingest.engine.schedule.durations import DurationModel
+from ingest.engine.schedule.durations import ENOUGH, DurationModel
 from ingest.engine.schedule.eta import NO_IDEA, Estimate, eta
 from ingest.model.outcome import URGENCY, Outcome, Status
 
@@ -147,6 +147,8 @@ class Picture:
         self._trouble: deque[Outcome] = deque(maxlen=_KEPT)
         self._fine: deque[Outcome] = deque(maxlen=_KEPT)
         self._slots = in_flight
+        self._most_in_flight = 0
+        self._jobs_ended = 0
         self._durations = DurationModel(history)
         self._ends: deque[float] = deque(maxlen=_RATE_OVER + 1)
         self._left: Estimate | None = None
@@ -183,12 +185,13 @@ class Picture:
             one.since = now  # what the row takes on the server counts from its sending
         one.state = _STEPS[type(event)]
         in_flight = sum(1 for other in self._underway.values() if other.state in _IN_FLIGHT)
-        self._slots = max(self._slots, in_flight)
+        self._most_in_flight = max(self._most_in_flight, in_flight)
 
     def _slot_free(self, one: _Underway, now: float) -> None:
         if one.sent_at is not None:
             self._durations.add(now - one.sent_at)
             self._ends.append(now)
+            self._jobs_ended += 1
             one.sent_at = None
 
     def _done(self, outcome: Outcome, now: float) -> None:
@@ -212,7 +215,7 @@ class Picture:
                 to_send = waiting + sum(1 for one in self._underway.values() if one.state in ("looking", "ready"))
                 running = [now - (one.sent_at if one.sent_at is not None else now) for one in sent]
                 known = self._durations.known
-                self._left = eta(known, running_s=running, waiting=to_send, in_flight=self._slots)
+                self._left = eta(known, running_s=running, waiting=to_send, in_flight=self._parallel)
                 self._left_at = now
             return Figures(
                 total=self._total,
@@ -224,6 +227,11 @@ class Picture:
                 elapsed_s=now - self._began,
                 counts=dict(self._counts),
             )
+
+    @property
+    def _parallel(self) -> int:
+        """Imports at once: what was asked for, until it shows that other limits (per host, per pool) allow less."""
+        return self._most_in_flight if self._jobs_ended >= ENOUGH else max(self._slots, self._most_in_flight)
 
     def _rate(self, now: float) -> float | None:
         ended = len(self._ends) - 1  # the first is where counting begins

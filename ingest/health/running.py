@@ -29,13 +29,15 @@ _GROWTH = 1.6
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds for one attempt (`timeout_s`), for a check in all (`deadline_s`), between its attempts at first and at
-    most; and how many attempts at most are made `at_once`."""
+    most. Equal pauses make a check that is tried in fixed intervals."""
 
     timeout_s: float = 5.0
     deadline_s: float = 300.0
     first_pause_s: float = 1.0
     longest_pause_s: float = 15.0
-    at_once: int = 16
+
+
+PATIENT = Patience()
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class _Waiting:
     """A check that has not passed yet. `pause_s` is the one after its next attempt."""
 
     number: int
+    check: Check
+    patience: Patience
     pause_s: float
     attempts: int = 0
     words: str = "not tried"
@@ -51,7 +55,8 @@ class _Waiting:
 def run_checks(
     checks: Sequence[Check],
     *,
-    patience: Patience = Patience(),
+    patience: Patience | Sequence[Patience] = PATIENT,
+    at_once: int = 16,
     guests: ReadGuests | None = None,
     route: Route = DIRECT,
     stop: threading.Event | None = None,
@@ -59,40 +64,45 @@ def run_checks(
 ) -> list[CheckResult]:
     """A result for each check, in their order; `told` hears of each as soon as it is known.
 
+    `patience` is one for all, or one for each check. At most `at_once` attempts are made at the same time.
+
     `guests` reads what vCenter says and is needed for heartbeats and addresses (ValueError without it). When `stop` is
     set no further attempt is begun and what has not passed is `stopped`; attempts under way end within `timeout_s`.
     """
     if guests is None and any(isinstance(check, HeartbeatCheck | IpCheck) for check in checks):
         raise ValueError("heartbeats and addresses are checked with what vCenter says: give guests")
-    return _Running(checks, patience, guests, route, stop or threading.Event(), told).run()
+    each = [patience] * len(checks) if isinstance(patience, Patience) else patience
+    waiting = [
+        _Waiting(number, check, own, own.first_pause_s)
+        for number, (check, own) in enumerate(zip(checks, each, strict=True))
+    ]
+    return _Running(waiting, max(1, at_once), guests, route, stop or threading.Event(), told).run()
 
 
 class _Running:
     def __init__(
         self,
-        checks: Sequence[Check],
-        patience: Patience,
+        waiting: Sequence[_Waiting],
+        at_once: int,
         guests: ReadGuests | None,
         route: Route,
         stop: threading.Event,
         told: Callable[[CheckResult], None],
     ) -> None:
-        self._checks = checks
-        self._patience = patience
+        self._number = len(waiting)
+        self._at_once = at_once
         self._guests = guests
         self._route = route
         self._stop = stop
         self._told = told
         self._started_at = time.monotonic()
         self._results: dict[int, CheckResult] = {}
-        self._due = [
-            (self._started_at, number, _Waiting(number, patience.first_pause_s)) for number in range(len(checks))
-        ]
+        self._due = [(self._started_at, one.number, one) for one in waiting]
         heapq.heapify(self._due)
         self._in_flight: dict[Future[list[str]], list[_Waiting]] = {}
 
     def run(self) -> list[CheckResult]:
-        with ThreadPoolExecutor(max(1, self._patience.at_once), thread_name_prefix="health") as pool:
+        with ThreadPoolExecutor(self._at_once, thread_name_prefix="health") as pool:
             while (self._due or self._in_flight) and not self._stop.is_set():
                 self._begin(pool)
                 self._await()
@@ -101,26 +111,25 @@ class _Running:
             self._collect()
         for _, _, waiting in self._due:
             self._end(waiting, stopped=True)
-        return [self._results[number] for number in range(len(self._checks))]
+        return [self._results[number] for number in range(self._number)]
 
     def _begin(self, pool: ThreadPoolExecutor) -> None:
         """Start the attempts that are due, as many as may run."""
         now, asked = time.monotonic(), list[_Waiting]()
-        while self._due and self._due[0][0] <= now and len(self._in_flight) < max(1, self._patience.at_once):
+        while self._due and self._due[0][0] <= now and len(self._in_flight) < self._at_once:
             waiting = heapq.heappop(self._due)[2]
             waiting.attempts += 1
-            check = self._checks[waiting.number]
-            if isinstance(check, HeartbeatCheck | IpCheck):
+            if isinstance(waiting.check, HeartbeatCheck | IpCheck):
                 asked.append(waiting)
             else:
-                self._in_flight[pool.submit(self._attempt, check)] = [waiting]
+                self._in_flight[pool.submit(self._attempt, waiting)] = [waiting]
         if asked:
             self._in_flight[pool.submit(self._ask, asked)] = asked
 
     def _await(self) -> None:
         """Until an attempt is over or the next is due, but never so long that a stop goes unnoticed."""
         rest_s = self._due[0][0] - time.monotonic() if self._due else _LOOK_S
-        full = len(self._in_flight) >= max(1, self._patience.at_once)
+        full = len(self._in_flight) >= self._at_once
         pause_s = _LOOK_S if full else min(max(rest_s, 0.0), _LOOK_S)
         if self._in_flight:
             wait(self._in_flight, timeout=pause_s, return_when=FIRST_COMPLETED)
@@ -136,24 +145,22 @@ class _Running:
 
     def _next(self, waiting: _Waiting) -> None:
         at = time.monotonic() + waiting.pause_s
-        deadline = self._started_at + self._patience.deadline_s
+        deadline = self._started_at + waiting.patience.deadline_s
         if not waiting.words or time.monotonic() >= deadline:
             self._end(waiting)
         else:
             # The last attempt is made at the very end, however long the pause has become.
             heapq.heappush(self._due, (min(at, deadline), waiting.number, waiting))
-            waiting.pause_s = min(waiting.pause_s * _GROWTH, self._patience.longest_pause_s)
+            waiting.pause_s = min(waiting.pause_s * _GROWTH, waiting.patience.longest_pause_s)
 
     def _end(self, waiting: _Waiting, *, stopped: bool = False) -> None:
         seconds = time.monotonic() - self._started_at
-        result = CheckResult(
-            self._checks[waiting.number], not waiting.words, waiting.attempts, seconds, waiting.words, stopped
-        )
+        result = CheckResult(waiting.check, not waiting.words, waiting.attempts, seconds, waiting.words, stopped)
         self._results[waiting.number] = result
         self._told(result)
 
-    def _attempt(self, check: Check) -> list[str]:
-        timeout_s = self._patience.timeout_s
+    def _attempt(self, waiting: _Waiting) -> list[str]:
+        check, timeout_s = waiting.check, waiting.patience.timeout_s
         if isinstance(check, TcpCheck):
             return [try_tcp(check, self._route, timeout_s)]
         if isinstance(check, HttpCheck):
@@ -161,7 +168,7 @@ class _Running:
         raise TypeError(check.kind)
 
     def _ask(self, asked: list[_Waiting]) -> list[str]:
-        checks = [self._checks[waiting.number] for waiting in asked]
+        checks = [waiting.check for waiting in asked]
         morefs = [check.moref for check in checks if isinstance(check, HeartbeatCheck | IpCheck)]
         try:
             found = self._guests(list(dict.fromkeys(morefs))) if self._guests else {}

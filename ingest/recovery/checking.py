@@ -102,7 +102,15 @@ def check_wave(
             for one in checks[result.check]:
                 note(one, number, _done(wanted, result, timing))
 
-        run_checks(list(checks), patience=patience, guests=guests, route=route, stop=stop, told=over)
+        run_checks(
+            list(checks),
+            patience=patience,
+            at_once=_AT_ONCE,
+            guests=guests,
+            route=route,
+            stop=stop,
+            told=over,
+        )
 
     with ThreadPoolExecutor(max(1, len(wave.checks)), thread_name_prefix="checks") as pool:
         for future in [pool.submit(group, number, wanted) for number, wanted in enumerate(wave.checks)]:
@@ -118,7 +126,6 @@ def _patience(wanted: HealthCheck, timing: Timing) -> Patience:
         deadline_s=timing.real_s(wanted.longest.total_seconds()),
         first_pause_s=pause_s,
         longest_pause_s=pause_s,
-        at_once=_AT_ONCE,
     )
 
 

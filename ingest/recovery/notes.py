@@ -97,9 +97,9 @@ class Notes:
 
     def given_back(self, waves: Sequence[str]) -> None:
         """All that the recovery did was taken back."""
-        who = {"run_id": self._run_id, "actor": self._actor}
+        run_id, actor = self._run_id, self._actor
         for key in (*(self._key("wave-done", name, name) for name in waves), self._key("recovered")):
-            if self._deeds.begin_undo(key, **who).held:
+            if self._deeds.begin_undo(key, run_id=run_id, actor=actor).held:
                 self._deeds.end(key, "undone", detail={"given_back": True})
             elif (known := self._find(key)) is not None and known.state == "failed":
                 self._begin(key, {})

@@ -23,6 +23,8 @@ def addresses_appear(world: World, vm: VM) -> None:
     if vm.tools_status not in ("toolsOk", "toolsOld"):
         return
     vm.guest_host_name = vm.guest_host_name or host_label(vm.name)
+    if vm.guest_dhcp:
+        _take_offers(world, vm)
     waiting = [nic for nic in vm.nics if not nic.ips and nic.connected and nic.network in world.networks]
     if not waiting:
         return
@@ -32,6 +34,21 @@ def addresses_appear(world: World, vm: VM) -> None:
         if address:
             nic.ips = (address,)
             taken.add(address)
+
+
+def _take_offers(world: World, vm: VM) -> None:
+    """What the virtual routers of CloudStack's networks answer to the MACs of an imported VM."""
+    offers = {
+        nic.macaddress.lower(): nic.ipaddress
+        for instance in world.cloud.instances.values()
+        if instance.moref == vm.moref and not instance.removed
+        for nic in instance.nics
+        if nic.ipaddress
+    }
+    for nic in vm.nics:
+        offered = offers.get(nic.mac.lower())
+        if offered and nic.connected:
+            nic.ips = (offered,)
 
 
 def _lease(world: World, vm: VM, nic: Nic, taken: set[str]) -> str:

@@ -242,6 +242,7 @@ class VM:
     `[datastore] path`; `vgpus` are profile names. `boot_disk_key` is the key of the first disk in its boot order, 0
     without one. `locked_by` names the host that has its .vmx open although it is not registered here, `swap_left` says
     that a power cut left its swap file. Its guest comes up `guest_delay_s` later than others, or never (`guest_hangs`),
+    takes the addresses that CloudStack's networks offer its MACs instead of keeping its own (`guest_dhcp`),
     and listens on `services` then. `revision` grows with every change, so that rendered answers can be cached per
     (moref, revision).
     """
@@ -292,6 +293,7 @@ class VM:
     guest_stage: GuestStage = ""
     guest_delay_s: float = 0.0
     guest_hangs: bool = False
+    guest_dhcp: bool = False
     services: list[GuestService] = field(default_factory=list)
     revision: int = 0
 

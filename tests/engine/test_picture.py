@@ -112,6 +112,17 @@ def test_the_time_left_comes_from_the_history_until_this_run_knows_better() -> N
     assert later.left_s == 22 * 20
 
 
+def test_limits_that_allow_less_at_once_are_noticed() -> None:
+    picture, clock = begun(50, in_flight=10, history=(10.0,) * 20)
+    for row in range(2, 12):  # one after another, as on one host with per_host=1
+        send(picture, row)
+        clock.now += 10
+        end(picture, row)
+    left = picture.figures().left
+    assert left is not None
+    assert left.left_s == 40 * 10
+
+
 def test_without_history_there_is_no_idea_before_five_have_ended() -> None:
     picture, clock = begun(20, in_flight=5)
     for row in range(2, 7):

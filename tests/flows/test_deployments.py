@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import yaml
 
 from ingest.cli.local_server import PrefectServer
 from ingest.twin.serving import Twin
 
-pytestmark = pytest.mark.server
-ROOT = Path(__file__).parents[2]
-# The keys Prefect reads; others are ignored silently, so a typing error would go unnoticed.
-DEPLOYMENT_KEYS = {
-    "name", "version", "tags", "description", "schedules", "paused", "concurrency_limit", "entrypoint",
-    "parameters", "enforce_parameter_schema", "pull", "work_pool", "triggers",
-}  # fmt: skip
-
-
-def _prefect(server: PrefectServer, *arguments: str) -> str:
-    environment = dict(os.environ) | {"PREFECT_API_URL": server.api_url}
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+# Server, worker and runs are processes of their own: on a busy machine that takes minutes.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def deployed(server: PrefectServer) -> None:
-    """All of prefect.yaml on the server."""
-    _prefect(server, "work-pool", "create", "ingest", "--type", "process", "--overwrite")
-    _prefect(server, "deploy", "--all")
+def deployed(server: PrefectServer) -> Counter[str]:
+    """What `ingest setup` did on a server that had nothing, by kind."""
+    things = _setup(server)
+    assert {thing["done"] for thing in things} <= {"created", "unchanged"}
+    return Counter(thing["kind"] for thing in things if thing["done"] == "created")
+
+
+def _setup(server: PrefectServer) -> list[dict[str, str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", "from ingest.cli.main import main; main()", "setup", "--format", "json"],
+        env=dict(os.environ) | {"PREFECT_API_URL": server.api_url},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    things: list[dict[str, str]] = json.loads(done.stdout)
+    return things
 
 
 @pytest.fixture
-def worker(server: PrefectServer, deployed: None, twin: Twin, tmp_path: Path) -> Iterator[None]:
+def worker(server: PrefectServer, deployed: Counter[str], twin: Twin, tmp_path: Path) -> Iterator[None]:
     """A worker whose environment points at the twin."""
     environment = dict(os.environ) | {"PREFECT_API_URL": server.api_url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     with (tmp_path / "worker.log").open("wb") as log:
@@ -78,7 +74,7 @@ def _call(server: PrefectServer, method: str, path: str, **body: Any) -> Any:
             break
         time.sleep(1)
     assert answer.ok, answer.text
-    return answer.json()
+    return answer.json() if answer.content else None
 
 
 def _run(server: PrefectServer, deployment: str, **parameters: Any) -> dict[str, Any]:
@@ -91,6 +87,18 @@ def _run(server: PrefectServer, deployment: str, **parameters: Any) -> dict[str,
             return dict(run)
         time.sleep(0.5)
     raise AssertionError(f"{deployment} is still {run['state_type']}")
+
+
+def _attention(server: PrefectServer, run: str) -> str:
+    """The newest entry of the artifact `attention` that names this run, once it is there."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = _call(server, "POST", "/artifacts/filter", artifacts={"key": {"any_": ["attention"]}})
+        for artifact in found:
+            if run in str(artifact["data"]):
+                return str(artifact["data"])
+        time.sleep(1)
+    raise AssertionError(f"nothing was noted about {run}")
 
 
 def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: None, twin: Twin) -> None:
@@ -117,6 +125,10 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     logs = _call(server, "POST", "/logs/filter", logs={"flow_run_id": {"any_": [real["id"]]}})
     assert logs
     assert secret not in str(logs) + str(real)
+    # A run that fails is noticed by an automation, which has a worker write it down.
+    failed = _run(server, "import-vms/import", resume="/no/such/folder")
+    assert failed["state_type"] == "FAILED"
+    assert "/no/such/folder" in _attention(server, failed["name"])
     # The cron schedule has made runs of its own, which an incompatible library breaks silently.
     deployment = _call(server, "GET", "/deployments/name/plan-vms/plan-nightly")
     deadline = time.monotonic() + 90
@@ -144,7 +156,7 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     ],
 )
 def test_bad_parameters_are_refused_before_a_run_exists(
-    server: PrefectServer, deployed: None, deployment: str, parameters: dict[str, Any], told: str
+    server: PrefectServer, deployed: Counter[str], deployment: str, parameters: dict[str, Any], told: str
 ) -> None:
     found = _call(server, "GET", f"/deployments/name/{deployment}")
     answer = requests.post(
@@ -154,8 +166,14 @@ def test_bad_parameters_are_refused_before_a_run_exists(
     assert told in answer.json()["detail"]
 
 
-def test_the_form_explains_and_orders_every_field(server: PrefectServer, deployed: None) -> None:
-    for name in ("discover/discover", "plan-vms/plan-nightly", "import-vms/import", "undo-import/undo"):
+def test_the_form_explains_and_orders_every_field(server: PrefectServer, deployed: Counter[str]) -> None:
+    for name in (
+        "discover/discover",
+        "plan-vms/plan-nightly",
+        "import-vms/import",
+        "undo-import/undo",
+        "notice/notice",
+    ):
         schema = _call(server, "GET", f"/deployments/name/{name}")["parameter_openapi_schema"]
         for box in (schema, *schema.get("definitions", {}).values()):
             fields = box["properties"].values()
@@ -167,7 +185,23 @@ def test_the_form_explains_and_orders_every_field(server: PrefectServer, deploye
             assert [field["title"] for field in fields if "anyOf" in field] == []
 
 
-def test_no_unknown_keys() -> None:
-    document = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
-    for deployment in document["deployments"]:
-        assert set(deployment) <= DEPLOYMENT_KEYS
+def test_setup_makes_everything_once_and_keeps_what_was_set_in_the_ui(
+    server: PrefectServer, deployed: Counter[str]
+) -> None:
+    assert deployed["automation"] == 5
+    assert deployed["deployment"] >= 6
+    assert deployed["limit"] == 2
+    # An operator allows two imports at once on a site, switches an automation off, and fills in a site.
+    _call(server, "PATCH", "/v2/concurrency_limits/ingest-import-demo", limit=2)
+    late = next(one for one in _call(server, "POST", "/automations/filter") if one["name"] == "ingest: run late")
+    _call(server, "PATCH", f"/automations/{late['id']}", enabled=False)
+    _call(server, "PATCH", "/variables/name/ingest_sites", value={"demo": {"rules": "r.yaml"}})
+    assert {thing["done"] for thing in _setup(server)} == {"unchanged"}
+    assert _call(server, "GET", "/v2/concurrency_limits/ingest-import-demo")["limit"] == 2
+    assert _call(server, "GET", f"/automations/{late['id']}")["enabled"] is False
+    assert _call(server, "GET", "/variables/name/ingest_sites")["value"] == {"demo": {"rules": "r.yaml"}}
+    # What prefect.yaml decides is brought back.
+    found = _call(server, "GET", "/deployments/name/undo-import/undo")
+    _call(server, "PATCH", f"/deployments/{found['id']}", description="changed by hand")
+    changed = [thing for thing in _setup(server) if thing["done"] != "unchanged"]
+    assert changed == [{"kind": "deployment", "name": "undo-import/undo", "done": "updated"}]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import csv
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,14 +16,23 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import requests
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.import_vms import import_vms, run_import
 from flows.plan_vms import plan_vms
 from ingest.cli.local_server import PrefectServer
-from ingest.errors import FindingsBlock, RemoteError, Unauthorised
+from ingest.engine.events import ImportBegan, RowDone, tell
+from ingest.errors import FindingsBlock, RemoteError, Stopped, Unauthorised
+from ingest.model.outcome import Outcome
+from ingest.stages.run_folder import FLOW_RUN
+from ingest.twin.faults.script import Script
 from ingest.twin.serving import Twin
+from tasks.automations import BUDGET_EVENT
+from tasks.live_artifacts import live_artifacts
 from tasks.parameters import Approval, Limits, Planning, Safety
 
 pytestmark = pytest.mark.server
@@ -118,6 +130,28 @@ def test_a_row_the_server_refuses_is_data_not_an_exception(server: PrefectServer
     assert len(twin.world.cloud.journal.imports) == 22
 
 
+def test_a_failure_budget_that_is_used_up_is_an_event(server: PrefectServer, twin: Twin) -> None:
+    """What the automation of `ingest setup` waits for."""
+    planned = plan_vms()
+    calls = planned.folder / "calls.json"
+    sent = json.loads(calls.read_text(encoding="utf-8"))
+    for one in sent[:4]:
+        one["request"]["service_offering_id"] = "00000000-0000-4000-8000-000000000000"
+    calls.write_text(json.dumps(sent), encoding="utf-8")
+    safety, limits = Safety(failures_total=2, failures_per_cause=0), Limits(max_concurrent_imports=1, batch_size=2)
+    with pytest.raises(Stopped, match="the failure budget is used up"):
+        run_import(dry_run=False, resume=str(planned.folder), safety=safety, limits=limits)
+    run = (planned.folder / FLOW_RUN).read_text(encoding="utf-8").strip()
+    wanted = {"filter": {"event": {"name": [BUDGET_EVENT]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}}
+    deadline = time.monotonic() + 30
+    found: list[object] = []
+    while not found and time.monotonic() < deadline:
+        found = requests.post(f"{server.api_url}/events/filter", json=wanted, timeout=30).json()["events"]
+        time.sleep(0.5)
+    assert len(found) == 1
+    assert twin.world.cloud.journal.imports == []
+
+
 def test_a_revoked_key_stops_the_line(server: PrefectServer, twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INGEST_CLOUDSTACK_SECRET_KEY", "wrong")
     with pytest.raises(Unauthorised):
@@ -210,3 +244,139 @@ def test_an_interrupted_run_still_says_what_became_of_each_row(
     assert {row["vm"] for row in rows if row["status"] == "imported"} <= committed
     assert committed <= {row["vm"] for row in rows if row["status"] in ("imported", "unknown")}
     assert all(row["job_id"] for row in rows if row["status"] == "unknown")
+
+
+def _artifacts(*keys: str) -> dict[str, list[Artifact]]:
+    with get_client(sync_client=True) as client:
+        return {
+            key: sorted(
+                client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key]))),
+                key=lambda one: str(one.created),
+            )
+            for key in keys
+        }
+
+
+def test_the_live_artifacts_show_a_run_at_work_and_its_failures(server: PrefectServer, twin: Twin) -> None:
+    twin.world.cloud.import_seconds = 1.0
+    failing = sorted(vm.name for vm in twin.world.vms.values())[:2]
+    for name in failing:
+        fault = {"kind": "job-fails", "step": "committed", "vm": name, "text": "the pool <b>is</b> full"}
+        twin.faults.set(Script.model_validate({"faults": [fault]}))
+    seen: list[tuple[object, str]] = []
+    over = threading.Event()
+    before = {key: len(found) for key, found in _artifacts("import-progress", "import-now").items()}
+
+    def look() -> None:
+        while not over.wait(0.3):
+            found = _artifacts("import-progress", "import-now")
+            if all(len(found[key]) > before[key] for key in before):
+                seen.append((found["import-progress"][-1].data, str(found["import-now"][-1].data)))
+
+    context = contextvars.copy_context()
+    watcher = threading.Thread(target=context.run, args=(look,))
+    watcher.start()
+    try:
+        state = import_vms(
+            dry_run=False,
+            limits=Limits(max_concurrent_imports=2, batch_size=3),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
+        )
+    finally:
+        over.set()
+        watcher.join()
+    assert state.message == "22 imported, 2 failed"
+    assert state.is_completed()
+
+    # While it worked: between nothing and everything, with rows in flight and what failed by cause.
+    percents = [float(str(percent)) for percent, _ in seen]
+    assert percents == sorted(percents)
+    assert any(0 < percent < 100 for percent in percents)
+    at_work = [page for percent, page in seen if 0 < float(str(percent)) < 100]
+    assert any(" running " in page and "in flight" in page for page in at_work)
+    assert any("the pool" in page for page in at_work)
+
+    found = _artifacts("import-progress", "import-now", "failures", "outcomes")
+    progress, now, failures, outcomes = (found[key][-1] for key in found)
+    assert progress.data == 100
+    assert progress.description == "22 imported, 2 failed; left: nothing"
+    assert "**24 of 24** (100 %): 22 imported, 2 failed" in str(now.data)
+    # Updated, not made anew: one of each belongs to the run.
+    run_id = state.state_details.flow_run_id
+    assert {progress.flow_run_id, now.flow_run_id, failures.flow_run_id, outcomes.flow_run_id} == {run_id}
+    assert [len(found[key]) - before[key] for key in before] == [1, 1]
+
+    page = str(failures.data)
+    assert "**2 rows, 1 cause**; the run: 22 imported, 2 failed." in page
+    (line,) = (line for line in page.splitlines() if line.startswith("| 2 | failed |"))
+    assert r"the pool \<b\>is\</b\> full" in line
+    assert all(name in line for name in failing)
+    assert "import again" in line  # the cure
+    assert "results.csv" in page
+
+
+def test_a_prefect_server_that_is_away_does_not_harm_the_live_artifacts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens on the port; the block is left in time, and nothing is raised."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{taken.getsockname()[1]}/api"}):
+            done = []
+            with live_artifacts(every_s=0.05):
+                tell(ImportBegan("r", "runs/r", ((2, "a"),), 1))
+                threading.Event().wait(0.5)
+                tell(RowDone(Outcome(2, "a", "imported")))
+                done.append(True)
+    assert done == [True]
+
+
+def test_a_stopped_run_is_cancelled_and_says_how_far_it_came(server: PrefectServer, twin: Twin) -> None:
+    """Ctrl-C in the middle: jobs that run are waited for, nothing more is sent, every row has its outcome."""
+    twin.world.cloud.import_seconds = 1.5
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        while len(twin.world.cloud.journal.imports) < 2 and not over.wait(0.1):
+            pass
+        if not over.is_set():
+            signal.pthread_kill(main, signal.SIGINT)
+
+    over = threading.Event()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        state = import_vms(
+            dry_run=False,
+            limits=Limits(max_concurrent_imports=3, batch_size=4),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
+        )
+    finally:
+        over.set()
+        thread.join()
+    assert state.is_cancelled(), state
+    counts = state.result(raise_on_failure=False).counts
+    assert set(counts) == {"imported", "not-started"}
+    assert state.message == f"stopped: {counts['imported']} imported, {counts['not-started']} not-started"
+    assert counts["imported"] == len(twin.world.cloud.journal.imports) >= 2
+    assert sum(counts.values()) == 24
+
+
+def test_a_used_up_budget_is_a_stop_and_the_state_says_how_far_it_came(server: PrefectServer, twin: Twin) -> None:
+    fault = {"kind": "job-fails", "step": "committed", "times": 0, "text": "the pool is full"}
+    twin.faults.set(Script.model_validate({"faults": [fault]}))
+    state = import_vms(
+        dry_run=False,
+        limits=Limits(max_concurrent_imports=1),
+        safety=Safety(failures_total=2),
+        approval=Approval(mode="auto_approve"),
+        return_state=True,
+    )
+    assert state.is_failed()
+    with pytest.raises(Stopped) as raised:
+        state.result()
+    assert raised.value.exit_code == 5
+    words = "stopped: the failure budget is used up: 2 rows have failed, 2 are allowed (22 not-started, 2 failed)"
+    assert words in str(state.message)
+    assert words in str(raised.value)

@@ -19,7 +19,7 @@ from ingest.health.connecting import route_of
 from ingest.model.guest import GuestState
 
 QUICK = Patience(timeout_s=2.0, deadline_s=0.4, first_pause_s=0.02, longest_pause_s=0.1)
-LONG = Patience(timeout_s=2.0, deadline_s=60.0, first_pause_s=0.02, longest_pause_s=0.1, at_once=4)
+LONG = Patience(timeout_s=2.0, deadline_s=60.0, first_pause_s=0.02, longest_pause_s=0.1)
 
 
 class Web(ThreadingHTTPServer):
@@ -187,7 +187,7 @@ def test_no_more_at_once_than_allowed_and_waiting_holds_nobody_up(web: Web, nobo
     checks: list[Check] = [TcpCheck("127.0.0.1", nobody) for _ in range(30)]
     checks += [HttpCheck(f"{web.url}/slow") for _ in range(30)]
     heard: list[CheckResult] = []
-    results = run_checks(checks, patience=Patience(2.0, 1.5, 0.05, 0.3, at_once=3), told=heard.append)
+    results = run_checks(checks, patience=Patience(2.0, 1.5, 0.05, 0.3), at_once=3, told=heard.append)
     assert [result.ok for result in results] == [False] * 30 + [True] * 30
     assert [result.check for result in results] == checks
     assert sorted(map(id, heard)) == sorted(map(id, results))
@@ -231,6 +231,15 @@ def test_vcenter_is_asked_once_for_all_and_asked_again_when_it_was_away() -> Non
     assert calls[0] == ["vm-1", "vm-2", "vm-3"]
     with pytest.raises(ValueError, match="give guests"):
         run_checks(checks)
+
+
+def test_each_check_may_have_its_own_patience(nobody: int) -> None:
+    check = TcpCheck("127.0.0.1", nobody)
+    once, often = run_checks([check, check], patience=[Patience(2.0, 0.0), Patience(2.0, 0.3, 0.05, 0.05)])
+    assert once.attempts == 1
+    assert often.attempts > 2
+    with pytest.raises(ValueError, match="shorter"):
+        run_checks([check, check], patience=[QUICK])
 
 
 def test_names_that_are_none(nobody: int) -> None:

@@ -108,6 +108,7 @@ def test_every_stage_leaves_its_files(two: Two) -> None:
             run_folder.NETWORKS_JSON,
             run_folder.NETWORKS_CSV,
             run_folder.SNAPSHOT,
+            run_folder.SOURCE,
             run_folder.UNMANAGED,
             run_folder.PLAN,
             run_folder.FINDINGS,

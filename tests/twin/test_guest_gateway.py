@@ -8,6 +8,7 @@ import pytest
 
 from ingest.health import Check, HeartbeatCheck, HttpCheck, IpCheck, Patience, TcpCheck, run_checks
 from ingest.health.connecting import Route, route_of
+from ingest.twin.cloud import Instance, InstanceNic, new_id
 from ingest.twin.registration import register, settle
 from ingest.twin.serving import Twin
 from ingest.twin.vcenter.settings import VCenterSettings
@@ -94,3 +95,26 @@ def test_a_guest_that_is_switched_off_is_gone(twin: Twin, vcenter: VCenter, rout
         twin.world.switch(vm, "poweredOff")
     assert not run_checks([check], patience=Patience(5.0, 0.0), route=route)[0].ok
     assert read_guests(vcenter, [vm.moref, "vm-99999"]).keys() == {vm.moref}
+
+
+def test_a_guest_takes_the_address_that_cloudstack_offers(twin: Twin, vcenter: VCenter) -> None:
+    world, vm = twin.world, replicas(twin.world)[3]
+    with world.lock:
+        host = next(iter(world.cloud.hosts.values()))
+        network = next(iter(world.cloud.networks.values()))
+        account = world.cloud.accounts[network.accountid]
+        instance = Instance(
+            id=new_id(), name="here", displayname="here", instancename=vm.name, state="Stopped", zoneid=host.zoneid,
+            podid=host.podid, clusterid=host.clusterid, hostid=host.id, accountid=account.id,
+            domainid=account.domainid, serviceofferingid=next(iter(world.cloud.service_offerings)), templateid="",
+            guestosid=next(iter(world.cloud.os_types), ""), cpunumber=1, memory=1024, moref=vm.moref, created=0.0,
+        )  # fmt: skip
+        instance.nics.append(InstanceNic(new_id(), network.id, vm.nics[0].mac, "10.99.0.7", True, 0))
+        world.cloud.instances[instance.id] = instance
+        world.switch(vm, "poweredOn")
+    (result,) = run_checks(
+        [IpCheck(vm.moref, vm.name, subnet="10.99.0.0/24")],
+        patience=PATIENCE,
+        guests=lambda morefs: read_guests(vcenter, morefs),
+    )
+    assert result.ok, result.last_words

@@ -32,6 +32,7 @@ PLAIN_FIELDS = (
     "guest_id",
     "guest_delay_s",
     "guest_hangs",
+    "guest_dhcp",
     "guest_full_name",
     "tools_status",
     "firmware",

@@ -160,6 +160,7 @@ class VmChanges(Section):
     firmware: Literal["bios", "efi"] | None = None
     guest_delay_s: float | None = Field(default=None, ge=0, le=86_400)  # it comes up so much later than others
     guest_hangs: bool | None = None  # it never comes up
+    guest_dhcp: bool | None = None  # it takes the addresses CloudStack offers
     services: tuple[ServiceEntry, ...] | None = Field(default=None, max_length=100)
     question: str | None = None
     annotation: str | None = None

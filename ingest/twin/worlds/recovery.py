@@ -5,7 +5,7 @@
 The site has its own hosts, networks and vCenter, some VMs of its own that run, and a CloudStack that knows its clusters
 and datastores as pools. Port groups have the names they have at the other site, as a stretched or mirrored network
 gives them. Every replica was running when the power went: it has a swap file, asks whether it was moved or copied, and
-has a guest that listens on ports 22 and 80 once it is up.
+has a guest that listens on ports 22 and 80 once it is up, under the address CloudStack gave it, or else its old one.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def recovery_site(vms: int, *, seed: int = 1, guests: Guests | None = None, own:
 def _replica(vm: VM, number: int, guests: Guests) -> None:
     hang, late = guests.hang, guests.hang + guests.late
     vm.guest_hangs = number < hang
+    vm.guest_dhcp = True
     vm.guest_delay_s = guests.late_s if hang <= number < late else 0.0
     broken = late <= number < late + guests.broken
     vm.services = [
