@@ -139,7 +139,7 @@ def test_a_failure_budget_that_is_used_up_is_an_event(server: PrefectServer, twi
         one["request"]["service_offering_id"] = "00000000-0000-4000-8000-000000000000"
     calls.write_text(json.dumps(sent), encoding="utf-8")
     safety, limits = Safety(failures_total=2, failures_per_cause=0), Limits(max_concurrent_imports=1, batch_size=2)
-    with pytest.raises(RemoteError, match="the failure budget is used up"):
+    with pytest.raises(Stopped, match="the failure budget is used up"):
         run_import(dry_run=False, resume=str(planned.folder), safety=safety, limits=limits)
     run = (planned.folder / FLOW_RUN).read_text(encoding="utf-8").strip()
     wanted = {"filter": {"event": {"name": [BUDGET_EVENT]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}}
