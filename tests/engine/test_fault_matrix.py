@@ -42,11 +42,6 @@ from ingest.twin.serving import Twin
 from ingest.twin.world import World
 from tests.plan.twin_site import cloudstack_of, import_calls, vcenter_of
 
-# The twin's own TLS connections that are in the middle of their handshake when it goes down.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
 SIZE, SEED = 4, 3
 PACE = Pace(timeout_s=5, settle_s=0.5, resubmit_s=(0.05, 0.1))
 UNDO_PACE = UndoPace(every_s=0.01, timeout_s=5, listing_s=0.05)

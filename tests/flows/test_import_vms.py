@@ -277,7 +277,12 @@ def test_the_live_artifacts_show_a_run_at_work_and_its_failures(server: PrefectS
     watcher = threading.Thread(target=context.run, args=(look,))
     watcher.start()
     try:
-        state = import_vms(dry_run=False, limits=Limits(max_concurrent_imports=2, batch_size=3), return_state=True)
+        state = import_vms(
+            dry_run=False,
+            limits=Limits(max_concurrent_imports=2, batch_size=3),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
+        )
     finally:
         over.set()
         watcher.join()
@@ -341,7 +346,12 @@ def test_a_stopped_run_is_cancelled_and_says_how_far_it_came(server: PrefectServ
     thread = threading.Thread(target=interrupt)
     thread.start()
     try:
-        state = import_vms(dry_run=False, limits=Limits(max_concurrent_imports=3, batch_size=4), return_state=True)
+        state = import_vms(
+            dry_run=False,
+            limits=Limits(max_concurrent_imports=3, batch_size=4),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
+        )
     finally:
         over.set()
         thread.join()
@@ -357,7 +367,11 @@ def test_a_used_up_budget_is_a_stop_and_the_state_says_how_far_it_came(server: P
     fault = {"kind": "job-fails", "step": "committed", "times": 0, "text": "the pool is full"}
     twin.faults.set(Script.model_validate({"faults": [fault]}))
     state = import_vms(
-        dry_run=False, limits=Limits(max_concurrent_imports=1), safety=Safety(failures_total=2), return_state=True
+        dry_run=False,
+        limits=Limits(max_concurrent_imports=1),
+        safety=Safety(failures_total=2),
+        approval=Approval(mode="auto_approve"),
+        return_state=True,
     )
     assert state.is_failed()
     with pytest.raises(Stopped) as raised:
