@@ -54,7 +54,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "person-answered": ("somebody signed or decided", ("key", "name", "decision")),
     "vm-started": ("the start of a VM is over", ("row", "vm", "status", "error")),
     "vm-checked": ("its health checks are over", ("row", "vm", "healthy", "error")),
-    "clock": ("the RTO clock, every second", ("now_s", "readings")),
+    "clock": ("the RTO clock, every second", ("now_s", "done", "total", "readings")),
     "target-at-risk": ("a target will be missed or was, once for each", ("name", "text")),
     "end": ("the last line, however the command ended", ("exit_code", "message", "counts", "results", "report")),
 }
@@ -68,7 +68,7 @@ FIELDS = {
     "event": "a name of the table above; leave aside what you do not know",
     "run": "the run's id, the name of its folder; null before it is known",
     "stage": "name of the stage",
-    "total": "steps of the stage, 0 when unknown; rows of the import",
+    "total": "steps of the stage, 0 when unknown; rows of the import; VMs of the recovery",
     "detail": "what is being done",
     "summary": "what came out, in a line",
     "in_flight_at_most": "imports at once",
@@ -95,6 +95,7 @@ FIELDS = {
     "status": "`started`, `already`, `failed` or `unknown`",
     "healthy": "whether every check was answered as it should be",
     "now_s": "seconds since the recovery began",
+    "done": "VMs of the recovery that are imported, or will not be",
     "readings": "of each wave and of the whole: `name`, `state`, `target_s`, `left_s`, `end_s`, `missed`",
     "text": "why, in words",
     "exit_code": "of the command",
@@ -176,8 +177,9 @@ def _named(event: Event, figures: Figures) -> tuple[str, dict[str, Any]]:
             return "vm-checked", {"row": row, "vm": vm, "healthy": healthy, "error": error or None}
         case TargetAtRisk(name, text):
             return "target-at-risk", {"name": name, "text": text}
-        case ClockRead(clock, now_s):
-            return "clock", {"now_s": round(now_s, 1), "readings": [_reading(one) for one in clock.readings]}
+        case ClockRead(clock, now_s, done, total):
+            readings = [_reading(one) for one in clock.readings]
+            return "clock", {"now_s": round(now_s, 1), "done": done, "total": total, "readings": readings}
         case RowDone(one):
             return "row", _row(
                 one.row,

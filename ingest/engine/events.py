@@ -109,10 +109,14 @@ class RowDone:
 
 @dataclass(frozen=True, slots=True)
 class ClockRead:
-    """The RTO clock of a recovery, `now_s` after its start: told every second, and whenever something moves it."""
+    """The RTO clock of a recovery, `now_s` after its start: told every second, and whenever something moves it.
+
+    `done` of `total` VMs are imported, or will not be."""
 
     clock: Clock
     now_s: float
+    done: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class Notes:
             if self._deeds.begin_undo(key, run_id=run_id, actor=actor).held:
                 self._deeds.end(key, "undone", detail={"given_back": True})
             elif (known := self._find(key)) is not None and known.state == "failed":
-                self._deeds.begin(key, run_id=run_id, actor=actor)
+                self._begin(key, {})
                 self._deeds.end(key, "undone", detail={"given_back": True})
 
     def signature(self, request: Request, attempt: int) -> Signed | None:

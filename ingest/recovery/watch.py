@@ -90,8 +90,10 @@ class Watch:
 
     def look(self) -> Clock:
         """Read the clock and tell of it; a target that will be missed is told once."""
+        with self._lock:
+            done, total = sum(one.done for one in self._waves.values()), sum(one.rows for one in self._waves.values())
         clock = self.read()
-        tell(ClockRead(clock, self.now_s))
+        tell(ClockRead(clock, self.now_s, done, total))
         for reading in clock.readings:
             if reading.missed and reading.name not in self._warned:
                 self._warned.add(reading.name)
