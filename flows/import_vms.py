@@ -22,16 +22,17 @@ from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.import_batch import ImportOptions, ImportRun
-from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
+from ingest.stages.run_folder import existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.approval import STATE_NAMES, approve_import
 from tasks.automations import BUDGET_EVENT
+from tasks.begun import begun_before, note_flow_run
 from tasks.endings import cancelled
 from tasks.import_batch import import_batch
 from tasks.interruption import as_they_end
 from tasks.live_artifacts import live_artifacts
 from tasks.one_at_a_time import one_at_a_time
-from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options, path
+from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options
 from tasks.report_results import report_results
 from tasks.run_names import stamped
 from tasks.server_traffic import flush_to_server
@@ -111,7 +112,7 @@ def import_vms(
     """
     if resume and (planning.plan or planning.rules or planning.update):
         raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan, update and rules")
-    there = existing_run_folder(Path(resume)) if resume else _begun_before(runs_folder, site)
+    there = existing_run_folder(Path(resume)) if resume else begun_before(runs_folder, site)
     if there:
         folder, checked = there.path, read_validated(there)
     else:
@@ -129,7 +130,7 @@ def import_vms(
         blocked = f", {checked.blocked} blocked" if checked.blocked else ""
         return Completed(message=f"dry run: {len(checked.ready)} would be imported{blocked}", data=result)
     run_folder = existing_run_folder(folder)
-    run_folder.write(FLOW_RUN, f"{flow_run.id}\n".encode())
+    note_flow_run(run_folder)
     decision = approve_import(run_folder, approval, site)
     if not decision.approved:
         concluded = conclude_from_journal(run_folder)
@@ -164,17 +165,6 @@ def import_vms(
     if stopped:
         return cancelled(f"stopped: {message}", result)
     return Completed(message=message, data=result)
-
-
-def _begun_before(runs_folder: str, site: str) -> RunFolder | None:
-    """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, a crashed worker, or an
-    approval it was suspended for (which Prefect does not count as another attempt).
-    """
-    parent = path(runs_folder) or site_settings(site).run.folder
-    for note in parent.glob(f"*/{FLOW_RUN}"):
-        if note.read_text(encoding="utf-8").strip() == str(flow_run.id):
-            return existing_run_folder(note.parent)
-    return None
 
 
 def run_import(**parameters: Any) -> ImportResult:

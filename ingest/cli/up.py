@@ -64,7 +64,8 @@ def up(
                 worker.wait_until_online()
                 talk.print(f"\n[bold]Prefect UI: {server.ui_url}[/]")
                 talk.print(
-                    f"  Deployments, import-{SITE}, Run, Custom run: switch dry_run off to import\n"
+                    f"  Deployments, import-{SITE}, Run, Custom run: switch dry_run off to import, then Resume to "
+                    "approve\n"
                     f"  logs: {folder / 'prefect'}; folders of the runs: {folder / 'runs'}\n"
                     "Ctrl-C ends all of it",
                     markup=False,

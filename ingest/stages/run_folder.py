@@ -40,6 +40,13 @@ REGISTERED_CSV = "registered.csv"
 REGISTERED_JSON = "registered.json"
 UNREGISTERED = "unregistered.csv"
 FLOW_RUN = "flow_run.txt"
+RUNBOOK = "runbook.yaml"
+STORED_PLAN = "stored_plan.csv"
+RULES = "rules.yaml"
+COURSE = "course.json"
+RECOVERY_JSON = "recovery.json"
+RECOVERY_PAGE = "recovery.html"
+FAIL_BACK = "fail_back.csv"
 APPROVAL = "approval.json"
 
 

@@ -16,7 +16,8 @@ import requests
 
 from ingest.cli.local_server import API_VARIABLE
 
-pytestmark = pytest.mark.server
+# Server, worker and runs are processes of their own: on a busy machine that takes minutes.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 def _below(pid: int) -> set[int]:
