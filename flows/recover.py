@@ -75,7 +75,7 @@ def recover(
         done = go_through(recovery)
     recovery_report(done.report)
     if done.outcome == "stopped":
-        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}")
+        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}", done.why)
         return cancelled(f"stopped: {done.why}", done, "WaitsForSignature" if done.pending else "Stopped")
     name = "Completed" if done.outcome == "recovered" else "RecoveredInPart"
     return Completed(name=name, message=done.report.verdict, data=done)
