@@ -100,7 +100,7 @@ def import_vms(
 
     Args:
         dry_run: Stop before the first write and show what would be sent (calls.csv).
-        site: Name of the site's credentials blocks. Empty: the settings of the worker.
+        site: Name of the site's credentials blocks: a-z, 0-9, dashes. Empty: the settings of the worker.
         resume: Folder of an earlier run on the worker: its calls go on where it stopped; nothing is planned anew.
         selection: Which VMs are looked at. Everything, unless named here.
         planning: Where the plan comes from: a fresh one, or an edited one.
@@ -116,7 +116,8 @@ def import_vms(
     if there:
         folder, checked = there.path, read_validated(there)
     else:
-        planned = plan_vms(site=site, selection=selection, planning=planning, runs_folder=runs_folder)
+        # As a part of this run, not a run of its own: the form of the approval stands beside findings and plan.
+        planned = plan_vms.fn(site=site, selection=selection, planning=planning, runs_folder=runs_folder)
         folder, checked = planned.folder, planned.checked
     if checked.blocked and safety.on_critical == "stop":
         raise FindingsBlock(

@@ -10,16 +10,20 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 MAXIMUM_ROWS = 1000
 
 
-def table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
-    """A table artifact of at most 1,000 rows, the description saying what was left out. Key: lower case, dashes."""
+def table(key: str, rows: Sequence[Mapping[str, Any]], description: str, first: Sequence[str] = ()) -> None:
+    """A table artifact of at most 1,000 rows, the description saying what was left out. Key: lower case, dashes.
+
+    `first` are the columns to begin with: the UI shows about five, and scrolls to the others.
+    """
     if not rows:
-        create_markdown_artifact(markdown=f"{description}\n\nNothing to show.", key=key)
+        markdown(key, "Nothing to show.", description)
         return
     if len(rows) > MAXIMUM_ROWS:
         description += f" First {MAXIMUM_ROWS} of {len(rows)} rows."
-    create_table_artifact(table=[dict(row) for row in rows[:MAXIMUM_ROWS]], key=key, description=description)
+    shown = [{name: row[name] for name in first} | dict(row) for row in rows[:MAXIMUM_ROWS]]
+    create_table_artifact(table=shown, key=key, description=description)
 
 
-def markdown(key: str, text: str) -> None:
-    """A markdown artifact."""
-    create_markdown_artifact(markdown=text, key=key)
+def markdown(key: str, text: str, description: str) -> None:
+    """A markdown artifact; the description is what its card in the run's list says, about 40 characters of it."""
+    create_markdown_artifact(markdown=text, key=key, description=description)
