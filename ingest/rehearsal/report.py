@@ -1,0 +1,84 @@
+"""A rehearsal as files: `rehearsal.json` for the next one and for machines, `rehearsal.html` for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ingest.rehearsal.results import Rehearsal
+from ingest.report.html import render_page
+from ingest.runbook.spans import in_words
+from ingest.stages.run_folder import REHEARSAL_JSON, REHEARSAL_PAGE, RunFolder, existing_run_folder
+
+_MOST_ROWS = 2000
+VERDICTS = {
+    "well": "every row would come through",
+    "rows fail": "some rows would fail, as before",
+    "regressed": "something got worse since the last rehearsal",
+    "stopped": "it did not come to its end",
+}
+
+
+def write_rehearsal(folder: RunFolder, rehearsal: Rehearsal) -> None:
+    """Write both files."""
+    folder.write(REHEARSAL_JSON, rehearsal.model_dump_json(indent=1).encode() + b"\n")
+    folder.write(REHEARSAL_PAGE, render(rehearsal))
+
+
+def read_rehearsal(path: Path) -> Rehearsal:
+    """What an earlier rehearsal wrote into its folder. Raises UsageError when there is none."""
+    folder = existing_run_folder(path)
+    return Rehearsal.model_validate_json(folder.need(REHEARSAL_JSON, made_by="rehearse").read_bytes())
+
+
+def last_rehearsal(parent: Path, subject: str, *, before: Path | None = None) -> tuple[Path, Rehearsal] | None:
+    """The newest one of the same subject below `parent` that can be read, leaving out the folder `before`."""
+    found: list[tuple[str, str, Path, Rehearsal]] = []
+    for written in parent.glob(f"*/{REHEARSAL_JSON}"):
+        if before is not None and written.parent.resolve() == before.resolve():
+            continue
+        try:
+            one = Rehearsal.model_validate_json(written.read_bytes())
+        except (OSError, ValidationError):
+            continue  # of another version of this program
+        if one.subject == subject:
+            found.append((one.made, written.parent.name, written.parent, one))
+    if not found:
+        return None
+    _, _, folder, newest = max(found, key=lambda one: one[:2])
+    return folder, newest
+
+
+def sums(rehearsal: Rehearsal) -> str:
+    """In a line: rows, failures, durations, what changed."""
+    counts = Counter(row.status for row in rehearsal.rows)
+    parts = [", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "no rows"]
+    parts.append(times_in_words(rehearsal))
+    if rehearsal.since:
+        worths = Counter(change.worth for change in rehearsal.changes)
+        parts.append(f"since the last rehearsal: {worths['worse']} worse, {worths['better']} better")
+    return "; ".join(parts)
+
+
+def times_in_words(rehearsal: Rehearsal) -> str:
+    """The whole in words: `predicted 3 min 20 s, rehearsed 3 min 31 s, target 2 h`."""
+    whole = rehearsal.whole
+    named = (("predicted", whole.predicted_s), ("rehearsed", whole.rehearsed_s), ("target", whole.target_s))
+    return ", ".join(f"{name} {in_words(value)}" for name, value in named if value is not None) or "nothing was timed"
+
+
+def render(rehearsal: Rehearsal) -> bytes:
+    """The page, UTF-8 HTML that needs nothing else."""
+    return render_page(
+        "rehearsal.html",
+        title=f"Rehearsal of {Path(rehearsal.of).name or rehearsal.of}",
+        rehearsal=rehearsal,
+        verdict=VERDICTS[rehearsal.verdict],
+        sums=sums(rehearsal),
+        waves=[*rehearsal.waves, rehearsal.whole],
+        failing=rehearsal.failing[:_MOST_ROWS],
+        left_out=max(0, len(rehearsal.failing) - _MOST_ROWS),
+        span=lambda seconds: "–" if seconds is None else in_words(seconds),
+    )
