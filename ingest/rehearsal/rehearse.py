@@ -17,13 +17,14 @@ from ingest.rehearsal.report import last_rehearsal, read_rehearsal, write_rehear
 from ingest.rehearsal.results import Rehearsal, RehearsedWave
 from ingest.rehearsal.rows import plan_rows
 from ingest.rehearsal.site_copy import SiteCopy, copy_of
-from ingest.rehearsal.tempo import Durations, pace_at, speed_for
+from ingest.rehearsal.tempo import Durations, speed_for
 from ingest.rehearsal.times import Span, import_seconds, import_span
 from ingest.rehearsal.twin_settings import twin_settings
 from ingest.settings import Settings
 from ingest.stages.import_batch import ImportOptions
 from ingest.stages.run_folder import PLAN, RunFolder
 from ingest.stages.validate import Validated
+from ingest.twin.hurry import Hurry
 from ingest.twin.serving import Twin
 from ingest.twin.world import World
 
@@ -51,7 +52,8 @@ def rehearse_plan(
     copy = copied(site, durations, options)
     with on_twin(copy, folder, options, durations) as (settings, speed):
         checked = prepare(settings, folder, papers)
-        done = import_plan(settings, folder, imports_at(options, speed))
+        with Hurry(copy.world, waves_of(checked), speed, in_flight=options.imports.max_concurrent_imports):
+            done = import_plan(settings, folder, options.imports)
         found = _found(folder, copy, papers, durations, options, speed, checked, done)
     return compared(folder, found, options)
 
@@ -71,17 +73,8 @@ def on_twin(
     copy: SiteCopy, folder: RunFolder, options: Options, durations: Durations
 ) -> Iterator[tuple[Settings, float]]:
     """The copy served on loopback, its time accelerated; the settings that lead there and nowhere else."""
-    speed = options.speed or speed_for(durations)
-    copy.world.clock.run_at(speed)
     with Twin(copy.world) as twin:
-        yield twin_settings(twin, folder.path), speed
-
-
-def imports_at(options: Options, speed: float) -> ImportOptions:
-    """The options of the import, their patience as fast as the twin."""
-    import dataclasses
-
-    return dataclasses.replace(options.imports, pace=pace_at(speed))
+        yield twin_settings(twin, folder.path), options.speed or speed_for(durations)
 
 
 def compared(folder: RunFolder, found: Rehearsal, options: Options) -> Rehearsal:
@@ -136,12 +129,18 @@ def _found(
     )
 
 
+def waves_of(checked: Validated) -> list[list[str]]:
+    """The VMs that are imported, wave by wave."""
+    numbers = sorted({call.wave for call in checked.ready})
+    return [[call.vm for call in checked.ready if call.wave == number] for number in numbers]
+
+
 def plan_waves(
     world: World, checked: Validated, durations: Durations, in_flight: int
 ) -> tuple[list[RehearsedWave], RehearsedWave]:
     """The waves of a plan and the whole, predicted and as they went in this world."""
     numbers = sorted({call.wave for call in checked.ready})
-    members = [[call.vm for call in checked.ready if call.wave == number] for number in numbers]
+    members = waves_of(checked)
     estimates = predict_waves([len(one) for one in members], durations.known, in_flight=in_flight)
     spans = [import_span(world, one) for one in members]
     waves = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ingest.rehearsal.results import Rehearsal
+from ingest.rehearsal.results import Rehearsal, RehearsedWave
 from ingest.report.html import render_page
 from ingest.runbook.spans import in_words
 from ingest.stages.run_folder import REHEARSAL_JSON, REHEARSAL_PAGE, RunFolder, existing_run_folder
@@ -55,18 +55,24 @@ def sums(rehearsal: Rehearsal) -> str:
     """In a line: rows, failures, durations, what changed."""
     counts = Counter(row.status for row in rehearsal.rows)
     parts = [", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "no rows"]
-    parts.append(times_in_words(rehearsal))
+    parts.append(wave_in_words(rehearsal.whole))
     if rehearsal.since:
         worths = Counter(change.worth for change in rehearsal.changes)
         parts.append(f"since the last rehearsal: {worths['worse']} worse, {worths['better']} better")
     return "; ".join(parts)
 
 
-def times_in_words(rehearsal: Rehearsal) -> str:
-    """The whole in words: `predicted 3 min 20 s, rehearsed 3 min 31 s, target 2 h`."""
-    whole = rehearsal.whole
-    named = (("predicted", whole.predicted_s), ("rehearsed", whole.rehearsed_s), ("target", whole.target_s))
-    return ", ".join(f"{name} {in_words(value)}" for name, value in named if value is not None) or "nothing was timed"
+def wave_in_words(wave: RehearsedWave) -> str:
+    """`40 rows, target 2 h, predicted 3 min 20 s (3 min to 4 min), rehearsed 3 min 31 s`."""
+    parts = [f"{wave.rows} row{'' if wave.rows == 1 else 's'}"]
+    parts += [f"target {in_words(wave.target_s)}"] if wave.target_s is not None else []
+    if wave.predicted_s is not None:
+        doubt = ""
+        if wave.low_s is not None and wave.high_s is not None and wave.low_s < wave.high_s:
+            doubt = f" ({in_words(wave.low_s)} to {in_words(wave.high_s)})"
+        parts.append(f"predicted {in_words(wave.predicted_s)}{doubt}")
+    parts += [f"rehearsed {in_words(wave.rehearsed_s)}"] if wave.rehearsed_s is not None else []
+    return ", ".join(parts)
 
 
 def render(rehearsal: Rehearsal) -> bytes:

@@ -61,5 +61,3 @@ def copy_of(place: Path, *, seed: int = 1) -> SiteCopy:
 
 def _site(world: World) -> str:
     return world.vcenter_uuid or world.vcenter_name
-
-

@@ -6,15 +6,13 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ingest.engine.rows import Pace
 from ingest.engine.schedule.eta import in_words
 
 ASSUMED_IMPORT_S = 60.0
 ENOUGH = 5
 """So many imports must have been seen before anything is said of the next ones; `eta` demands the same."""
-_JOB_REALLY_S = 1.0
-_SLOWEST, _FASTEST = 1.0, 120.0
-_SHORTEST_SETTLE_S, _SHORTEST_GRACE_S = 3.0, 2.0
+_JOB_REALLY_S = 0.25
+_SLOWEST, _FASTEST = 1.0, 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +45,5 @@ def durations_of(history: Sequence[float], import_s: float | None = None) -> Dur
 
 
 def speed_for(durations: Durations) -> float:
-    """Twin seconds per real one: a usual import then really takes a second.
-
-    Faster, and what this program itself needs for each VM would show in the durations.
-    """
+    """Twin seconds per real one while imports are waited for: a usual one then really takes a quarter of a second."""
     return min(max(durations.median_s / _JOB_REALLY_S, _SLOWEST), _FASTEST)
-
-
-def pace_at(speed: float) -> Pace:
-    """The patience of a run in a twin of this speed; what takes real time on this machine keeps enough of it."""
-    real = Pace()
-    return Pace(
-        timeout_s=max(real.timeout_s / speed, 60.0),
-        settle_s=max(real.settle_s / speed, _SHORTEST_SETTLE_S),
-        resubmit_s=tuple(max(pause_s / speed, 0.1) for pause_s in real.resubmit_s),
-        grace_s=max(real.grace_s / speed, _SHORTEST_GRACE_S),
-    )
