@@ -31,7 +31,7 @@ SPEED = 20.0
 HEAD = f"name: small\nplan: plan.csv\nrto: 1h\npeople: [{{role: lead}}]\n{SITES}"
 FIRST = 'name: first, select: {columns: {tier: "1"}}'
 SECOND = 'name: second, select: {columns: {tier: "2"}}'
-PATIENT = "retries: 30, pause: 1s"
+PATIENT = "retries: 900, pause: 1s"  # of the twin's time: it passes quickly
 BOOK = f"""{HEAD}
 steps:
   - {{name: declared, say: the loss is declared, who: lead}}
