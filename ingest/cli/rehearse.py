@@ -17,6 +17,7 @@ from ingest.rehearsal.plan_run import PlanPapers
 from ingest.rehearsal.rehearse import Options, rehearse_plan
 from ingest.rehearsal.report import VERDICTS, sums, wave_in_words
 from ingest.rehearsal.results import Rehearsal, Verdict
+from ingest.rehearsal.runbook_run import RunbookPapers, rehearse_runbook
 from ingest.rehearsal.tempo import durations_of
 from ingest.settings import load_settings
 from ingest.stages.import_batch import ImportOptions
@@ -96,8 +97,12 @@ def rehearse(
         tolerance=tolerance,
     )
     with fresh_run_folder(run.folder / REHEARSALS) as folder, shown(talk):
-        plan = PlanPapers(papers.plan, rules, checks, confirm_guesses)
-        found = rehearse_plan(folder, papers.site, plan, durations, options)
+        if papers.runbook:
+            book = RunbookPapers(papers.runbook, confirm_guesses=confirm_guesses)
+            found = rehearse_runbook(folder, papers.site, book, durations, options)
+        else:
+            plan = PlanPapers(papers.plan, rules, checks, confirm_guesses)
+            found = rehearse_plan(folder, papers.site, plan, durations, options)
     _show(found, format)
     talk.print(f"report: {folder.file(REHEARSAL_PAGE)}", markup=False)
     return CODES[found.verdict]

@@ -43,7 +43,7 @@ class Options:
 
 
 def rehearse_plan(
-    folder: RunFolder, site: Path, papers: PlanPapers, durations: Durations, options: Options = Options()
+    folder: RunFolder, site: Path, papers: PlanPapers, durations: Durations, options: Options
 ) -> Rehearsal:
     """Rehearse a plan on the copy of `site` (see `site_copy`); everything is written into `folder`, its ledger too.
 
@@ -82,7 +82,7 @@ def compared(folder: RunFolder, found: Rehearsal, options: Options) -> Rehearsal
     last = (
         (options.against, read_rehearsal(options.against))
         if options.against
-        else last_rehearsal(folder.path.parent, found.subject, before=folder.path)
+        else last_rehearsal(folder.path.parent, found.is_like, leave_out=folder.path)
     )
     if last is not None:
         since, earlier = last
@@ -111,7 +111,7 @@ def _found(
     waves, whole = plan_waves(copy.world, checked, durations, options.imports.max_concurrent_imports)
     return Rehearsal(
         kind="plan",
-        subject=f"plan {copy.site}",
+        site=copy.site,
         of=str(papers.plan or folder.file(PLAN)),
         copied_from=copy.source,
         taken_at=copy.taken_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -33,17 +34,19 @@ def read_rehearsal(path: Path) -> Rehearsal:
     return Rehearsal.model_validate_json(folder.need(REHEARSAL_JSON, made_by="rehearse").read_bytes())
 
 
-def last_rehearsal(parent: Path, subject: str, *, before: Path | None = None) -> tuple[Path, Rehearsal] | None:
-    """The newest one of the same subject below `parent` that can be read, leaving out the folder `before`."""
+def last_rehearsal(
+    parent: Path, wanted: Callable[[Rehearsal], bool], *, leave_out: Path | None = None
+) -> tuple[Path, Rehearsal] | None:
+    """The newest one below `parent` that is wanted and can be read, with its folder."""
     found: list[tuple[str, str, Path, Rehearsal]] = []
     for written in parent.glob(f"*/{REHEARSAL_JSON}"):
-        if before is not None and written.parent.resolve() == before.resolve():
+        if leave_out is not None and written.parent.resolve() == leave_out.resolve():
             continue
         try:
             one = Rehearsal.model_validate_json(written.read_bytes())
         except (OSError, ValidationError):
             continue  # of another version of this program
-        if one.subject == subject:
+        if wanted(one):
             found.append((one.made, written.parent.name, written.parent, one))
     if not found:
         return None

@@ -68,14 +68,15 @@ class Change(_Kept):
 
 
 class Rehearsal(_Kept):
-    """A whole rehearsal. `subject` is what can be compared: the same papers on a copy of the same site.
+    """A whole rehearsal. `site` is the vCenter's UUID or name, `name` that of the runbook.
 
     `basis` says where the durations are from. `rehearsed` are sign-offs that were given by nobody, in a runbook.
     """
 
     format: Literal[1] = 1
     kind: Kind
-    subject: str
+    site: str
+    name: str = ""
     of: str
     copied_from: str
     taken_at: str
@@ -93,6 +94,10 @@ class Rehearsal(_Kept):
     stopped: str = ""
     since: str = ""
     changes: tuple[Change, ...] = ()
+
+    def is_like(self, other: Rehearsal) -> bool:
+        """Whether both can be compared: plans of one site, or one runbook on the copies of one site."""
+        return (self.kind, self.site, self.name) == (other.kind, other.site, other.name)
 
     @property
     def failing(self) -> list[RehearsedRow]:

@@ -23,10 +23,12 @@ _GLANCE_S = 0.05
 
 class Hurry:
     """A context manager. `waves` are the VMs a client will import, by name, one wave after another, `in_flight` at
-    once; `fast` and `base` are twin seconds per real one.
+    once. Twin seconds per real one: `fast` while only imports are waited for, 1 while it is the client's turn to send
+    one, `base` while no import is in flight.
 
     It is the client's turn while fewer imports are in flight than could be. When nothing was sent for a while, such as
-    when other limits bind, so many are taken for all there can be until more are sent.
+    when other limits bind, so many are taken for all there can be until more are sent. A wave is over when one of a
+    later wave is sent: rows may be left out.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Hurry:
         """With the world's lock held."""
         self._changed_s = time.monotonic()
         if what == "accepted":
+            self._begin_wave_of(vm)
             self._pending[vm] += 1
             if self._pending.total() > self._most:
                 self._most = self._in_flight
@@ -70,6 +73,11 @@ class Hurry:
             self._pending[vm] -= 1
             self._done(vm)
         self._set()
+
+    def _begin_wave_of(self, vm: str) -> None:
+        number = next((number for number, wave in enumerate(self._waves) if wave[vm] > 0), 0)
+        for wave in self._waves[:number]:
+            wave.clear()
 
     def _done(self, vm: str) -> None:
         for wave in self._waves:
@@ -89,6 +97,6 @@ class Hurry:
         left = next((count for wave in self._waves if (count := wave.total()) > 0), 0)
         # What is resent after it was lost is pending without being left.
         clients_turn = pending < min(self._most, left)
-        speed = self._fast if pending and not clients_turn else self._base
+        speed = self._base if not pending else 1.0 if clients_turn else self._fast
         if speed != self._world.clock.speed:
             self._world.clock.run_at(speed)

@@ -1,4 +1,4 @@
-"""`ingest rehearse` as an operator types it: what would fail, how long it takes, what got worse, nothing real called."""
+"""`ingest rehearse` as operators type it: what would fail, how long it takes, what got worse; no real server called."""
 
 from __future__ import annotations
 

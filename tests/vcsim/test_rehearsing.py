@@ -1,0 +1,27 @@
+"""A vCenter recorded in `object.save` form, as VMware's own client saves it, rehearsed end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.rehearsal.plan_run import PlanPapers
+from ingest.rehearsal.rehearse import Options, rehearse_plan
+from ingest.rehearsal.report import read_rehearsal
+from ingest.rehearsal.tempo import durations_of
+from ingest.stages.run_folder import RunFolder
+
+pytestmark = pytest.mark.vcsim
+
+
+def test_a_recorded_inventory_is_rehearsed_end_to_end(saved: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "rehearsal")
+    folder.path.mkdir()
+    found = rehearse_plan(folder, saved, PlanPapers(), durations_of([20.0] * 5), Options())
+    assert read_rehearsal(folder.path) == found
+    assert found.rows, "the recording has VMs"
+    assert {row.status for row in found.rows} == {"imported"}
+    assert found.whole.predicted_s is not None
+    assert found.whole.rehearsed_s == pytest.approx(found.whole.predicted_s, rel=0.3)
+    assert found.copied_from == str(saved)
