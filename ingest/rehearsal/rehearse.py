@@ -50,11 +50,11 @@ def rehearse_plan(
     Raises the errors of unreadable papers, and UsageError for a plan that is of another site.
     """
     copy = copied(site, durations, options)
-    with on_twin(copy, folder, options, durations) as (settings, speed):
-        checked = prepare(settings, folder, papers)
-        with Hurry(copy.world, waves_of(checked), speed, in_flight=options.imports.max_concurrent_imports):
-            done = import_plan(settings, folder, options.imports)
-        found = _found(folder, copy, papers, durations, options, speed, checked, done)
+    with on_twin(copy, folder, options, durations) as stage:
+        checked = prepare(stage.settings, folder, papers)
+        with Hurry(copy.world, waves_of(checked), stage.speed, in_flight=options.imports.max_concurrent_imports):
+            done = import_plan(stage.settings, folder, options.imports)
+        found = _found(folder, copy, papers, durations, options, stage.speed, checked, done)
     return compared(folder, found, options)
 
 
@@ -68,13 +68,20 @@ def copied(site: Path, durations: Durations, options: Options) -> SiteCopy:
     return copy
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running copy: the settings that lead there and nowhere else, and how fast imports are to go by."""
+
+    twin: Twin
+    settings: Settings
+    speed: float
+
+
 @contextmanager
-def on_twin(
-    copy: SiteCopy, folder: RunFolder, options: Options, durations: Durations
-) -> Iterator[tuple[Settings, float]]:
-    """The copy served on loopback, its time accelerated; the settings that lead there and nowhere else."""
+def on_twin(copy: SiteCopy, folder: RunFolder, options: Options, durations: Durations) -> Iterator[Stage]:
+    """The copy served on loopback."""
     with Twin(copy.world) as twin:
-        yield twin_settings(twin, folder.path), options.speed or speed_for(durations)
+        yield Stage(twin, twin_settings(twin, folder.path), options.speed or speed_for(durations))
 
 
 def compared(folder: RunFolder, found: Rehearsal, options: Options) -> Rehearsal:

@@ -60,13 +60,13 @@ def rehearse_runbook(
     assigned = assign_waves(runbook, stored, import_s=import_s, in_flight=in_flight)
     waves = [[row["vm"] for row in wave.rows] for wave in assigned.waves]
     stop = threading.Event()
-    with on_twin(copy, folder, options, durations) as (settings, fast):
-        clock = copy.world.clock
+    with on_twin(copy, folder, options, durations) as stage:
+        clock, fast = copy.world.clock, stage.speed
         people = NobodyReally(runbook, clock, fast, stop)
         with (
             Hurry(copy.world, waves, fast, in_flight=in_flight, base=USUAL_SPEED),
             Recovery(
-                settings,
+                stage.settings,
                 folder,
                 people=people,
                 timing=twin_time(clock, USUAL_SPEED),

@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -40,6 +41,7 @@ class Hurry:
         self._most = self._in_flight = in_flight
         self._pending: Counter[str] = Counter()
         self._changed_s = time.monotonic()
+        self._away = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="twin-hurry", daemon=True)
 
@@ -60,6 +62,19 @@ class Hurry:
             self._world.import_watchers.remove(self._tell)
             self._world.clock.run_at(self._base)
             self._world.clock.changeable = False
+
+    @contextmanager
+    def client_away(self) -> Iterator[None]:
+        """Nobody is there whose turn it could be: time runs fast while the block lasts."""
+        with self._world.lock:
+            self._away = True
+            self._set()
+        try:
+            yield
+        finally:
+            with self._world.lock:
+                self._away = False
+                self._set()
 
     def _tell(self, what: str, vm: str) -> None:
         """With the world's lock held."""
@@ -97,6 +112,6 @@ class Hurry:
         left = next((count for wave in self._waves if (count := wave.total()) > 0), 0)
         # What is resent after it was lost is pending without being left.
         clients_turn = pending < min(self._most, left)
-        speed = self._base if not pending else 1.0 if clients_turn else self._fast
+        speed = self._fast if self._away else self._base if not pending else 1.0 if clients_turn else self._fast
         if speed != self._world.clock.speed:
             self._world.clock.run_at(speed)

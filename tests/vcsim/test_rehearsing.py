@@ -1,4 +1,4 @@
-"""A vCenter recorded in `object.save` form, as VMware's own client saves it, rehearsed end to end."""
+"""VMware's simulator saved in `object.save` form, and its inventory rehearsed end to end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from ingest.rehearsal.report import read_rehearsal
 from ingest.rehearsal.tempo import durations_of
 from ingest.stages.run_folder import RunFolder
 
+from .conftest import StartVcsim
+from .test_recorded import Recorder
+
 pytestmark = pytest.mark.vcsim
 
 
-def test_a_recorded_inventory_is_rehearsed_end_to_end(saved: Path, tmp_path: Path) -> None:
+def test_a_recorded_inventory_is_rehearsed_end_to_end(start_vcsim: StartVcsim, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    Recorder(start_vcsim("-vm", "3")).save(saved)
     folder = RunFolder(tmp_path / "rehearsal")
     folder.path.mkdir()
-    found = rehearse_plan(folder, saved, PlanPapers(), durations_of([20.0] * 5), Options())
+    found = rehearse_plan(folder, saved, PlanPapers(confirm_guesses=True), durations_of([20.0] * 5), Options())
     assert read_rehearsal(folder.path) == found
     assert found.rows, "the recording has VMs"
     assert {row.status for row in found.rows} == {"imported"}
