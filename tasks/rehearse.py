@@ -1,4 +1,4 @@
-"""A rehearsal as a task, and what it found as artifacts. No credentials are read here: a rehearsal has its twin's own."""
+"""A rehearsal as a task, and what it found as artifacts. No credentials are read: a rehearsal has its twin's own."""
 
 from __future__ import annotations
 

@@ -60,9 +60,9 @@ def rehearse(
         What the copy is made of: a run folder, a world file of ingest twin record, or a folder of govc object.save.
         Without it the snapshot beside the plan.
     rules
-        Rules file (YAML) for a plan that is made.
+        Rules file (YAML) for a plan that is made. Without it INGEST_RUN_RULES, if any.
     checks
-        Your own checks, a Great Expectations suite (YAML or JSON).
+        Your own checks, a Great Expectations suite (YAML or JSON). Without it INGEST_RUN_CHECKS, if any.
     confirm_guesses
         Take every guess of the plan for confirmed.
     import_seconds
@@ -86,6 +86,7 @@ def rehearse(
     """
     run = load_settings(config).run
     papers = find_papers(what, snapshot, run.folder)
+    rules, checks = rules or run.rules, checks or run.checks
     look_at_inputs(rules, papers.plan, None, checks)
     history = [] if import_seconds else durations_so_far(run, papers.endpoint)
     durations = durations_of(history, import_seconds)
