@@ -47,6 +47,11 @@ COURSE = "course.json"
 RECOVERY_JSON = "recovery.json"
 RECOVERY_PAGE = "recovery.html"
 FAIL_BACK = "fail_back.csv"
+REHEARSED = "rehearsed.json"
+REHEARSAL_JSON = "rehearsal.json"
+REHEARSAL_PAGE = "rehearsal.html"
+DRILL_JSON = "drill.json"
+DRILL_PAGE = "drill.html"
 APPROVAL = "approval.json"
 
 
