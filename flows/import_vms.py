@@ -21,8 +21,9 @@ from ingest.engine.importing import BUDGET_USED_UP, BatchResult
 from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
+from ingest.stages.elsewhere import begun_by, note_flow_run, run_folder_at
 from ingest.stages.import_batch import ImportOptions, ImportRun
-from ingest.stages.run_folder import FLOW_RUN, RunFolder, existing_run_folder
+from ingest.stages.run_folder import existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.approval import STATE_NAMES, approve_import
 from tasks.automations import BUDGET_EVENT
@@ -31,7 +32,7 @@ from tasks.import_batch import import_batch
 from tasks.interruption import as_they_end
 from tasks.live_artifacts import live_artifacts
 from tasks.one_at_a_time import one_at_a_time
-from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options, path
+from tasks.parameters import Approval, Limits, Planning, Safety, Selection, SiteName, import_options
 from tasks.report_results import report_results
 from tasks.run_names import stamped
 from tasks.server_traffic import flush_to_server
@@ -100,18 +101,20 @@ def import_vms(
     Args:
         dry_run: Stop before the first write and show what would be sent (calls.csv).
         site: Name of the site's credentials blocks. Empty: the settings of the worker.
-        resume: Folder of an earlier run on the worker: its calls go on where it stopped; nothing is planned anew.
+        resume: Folder of an earlier run (path, or URL): its calls go on where it stopped; nothing is planned anew.
         selection: Which VMs are looked at. Everything, unless named here.
         planning: Where the plan comes from: a fresh one, or an edited one.
         limits: How fast: imports in flight, per host, per datastore, of all runs.
         safety: What stops the line, and how carefully it starts.
         tag: Give imported VMs the tag ingest-run with the name of the run's folder.
         approval: Who decides before anything is written.
-        runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
+        runs_folder: Where the run's folder is made, a path or URL. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
     """
     if resume and (planning.plan or planning.rules or planning.update):
         raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan, update and rules")
-    there = existing_run_folder(Path(resume)) if resume else _begun_before(runs_folder, site)
+    settings = site_settings(site).run.at(runs_folder)
+    # Begun before: after Retry, a crashed worker, or an approval it was suspended for (to Prefect no other attempt).
+    there = run_folder_at(resume, settings) if resume else begun_by(str(flow_run.id), settings)
     if there:
         folder, checked = there.path, read_validated(there)
     else:
@@ -128,7 +131,7 @@ def import_vms(
         blocked = f", {checked.blocked} blocked" if checked.blocked else ""
         return Completed(message=f"dry run: {len(checked.ready)} would be imported{blocked}", data=result)
     run_folder = existing_run_folder(folder)
-    run_folder.write(FLOW_RUN, f"{flow_run.id}\n".encode())
+    note_flow_run(run_folder, str(flow_run.id))
     decision = approve_import(run_folder, approval, site)
     if not decision.approved:
         concluded = conclude_from_journal(run_folder)
@@ -163,17 +166,6 @@ def import_vms(
     if stopped:
         return cancelled(f"stopped: {message}", result)
     return Completed(message=message, data=result)
-
-
-def _begun_before(runs_folder: str, site: str) -> RunFolder | None:
-    """The folder an earlier attempt of this very flow run imports from: after Retry in the UI, a crashed worker, or an
-    approval it was suspended for (which Prefect does not count as another attempt).
-    """
-    parent = path(runs_folder) or site_settings(site).run.folder
-    for note in parent.glob(f"*/{FLOW_RUN}"):
-        if note.read_text(encoding="utf-8").strip() == str(flow_run.id):
-            return existing_run_folder(note.parent)
-    return None
 
 
 def run_import(**parameters: Any) -> ImportResult:
