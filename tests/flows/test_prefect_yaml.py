@@ -70,7 +70,7 @@ def test_no_unknown_keys_in_prefect_yaml() -> None:
         ((), "deployment"),
         (("deployments", 0), "enforce_parameters_schema"),
         (("deployments", 0, "schedules", 0), "time_zone"),
-        (("deployments", 1, "concurrency_limit"), "collision"),
+        (("deployments", 2, "concurrency_limit"), "collision"),
         (("deployments", 1, "work_pool"), "queue"),
         (("deployments", 1, "work_pool", "job_variables"), "environment"),
     ],
