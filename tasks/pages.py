@@ -25,7 +25,7 @@ def live_page(
         lines += ["## What needs a hand, by cause\n", causes_table(failures)]
     if rows:
         table = [
-            {"row": one.row, "VM": _text(one.vm), "state": one.state, "seconds": _seconds(one), "why": _text(one.error)}
+            {"row": one.row, "VM": plain(one.vm), "state": one.state, "seconds": _seconds(one), "why": plain(one.error)}
             for one in rows
         ]
         lines += ["## Rows\n", markdown_table(("row", "VM", "state", "seconds", "why"), table)]
@@ -50,10 +50,10 @@ def causes_table(failures: Sequence[FailedTogether]) -> str:
         {
             "rows": len(one.rows),
             "status": one.status,
-            "cause": _text(one.what),
-            "words": _text(one.words),
-            "cure": _text(one.cure),
-            "VMs": _text(one.named(_MOST_NAMES)),
+            "cause": plain(one.what),
+            "words": plain(one.words),
+            "cure": plain(one.cure),
+            "VMs": plain(one.named(_MOST_NAMES)),
         }
         for one in failures[:_MOST_CAUSES]
     ]
@@ -66,7 +66,7 @@ def _seconds(one: RowPicture) -> str:
     return "" if one.state == "waiting" or not one.for_s else f"{one.for_s:.1f}"
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """Names and words as they are: nothing in them is markup."""
     short = text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + "..."
     return re.sub(r"([\\`*_\[\]<>~])", r"\\\1", short)
