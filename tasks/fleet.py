@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
@@ -178,8 +179,8 @@ class Fleet:
     def watch(self, stop: threading.Event, seen: Callable[[list[ShareLine]], None]) -> None:
         """Return when every run is over. When `stop` is set they are cancelled, and waited for a little while.
 
-        Prefect does not cancel these runs with the fleet's by itself. A fleet whose own worker is shut down leaves
-        them to go on: Retry finds them again.
+        Prefect does not cancel these runs with the fleet's by itself. A fleet whose own worker is shut down, or that
+        was taken for dead, leaves them to go on: Retry finds them again.
         """
         cancelled_at = 0.0
         while True:
@@ -188,14 +189,21 @@ class Fleet:
                 seen(self.lines)
                 if not any(self._left()):
                     return
-                if stop.is_set() and not cancelled_at:
-                    cancelled_at = time.monotonic()
-                    self._cancel()
                 if cancelled_at and time.monotonic() - cancelled_at > _LAST_WORDS_S:
                     return
-                (time.sleep if cancelled_at else stop.wait)(1.0 if cancelled_at else _EVERY_S)
+                if not stop.is_set():
+                    stop.wait(_EVERY_S)
+                    continue
+                own = None if cancelled_at else _own_state()
+                if own and own.is_crashed():
+                    return
+                if own:
+                    cancelled_at = time.monotonic()
+                    self._cancel()
+                time.sleep(1.0)
             except TerminationSignal:
-                if not _told_to_cancel():
+                own = _own_state()
+                if own is None or not (own.is_cancelling() or own.is_cancelled()):
                     raise
                 stop.set()
 
@@ -242,14 +250,14 @@ class Fleet:
                 log.error("%s could not be cancelled, do it in the UI: %s", child.order.share, error)
 
 
-def _told_to_cancel() -> bool:
-    """Whether this run was cancelled; its process is sent the same signal when its worker is shut down."""
+def _own_state() -> State[Any] | None:
+    """The state of this run: whether it was cancelled, as its process is sent the same signal when its worker is shut
+    down. None while the server does not answer."""
     try:
         with get_client(sync_client=True) as client:
-            state = client.read_flow_run(flow_run.id).state
+            return client.read_flow_run(UUID(str(flow_run.id))).state
     except SERVER_AWAY:
-        return False
-    return bool(state and (state.is_cancelling() or state.is_cancelled()))
+        return None
 
 
 def _parameters_of(client: SyncPrefectClient, deployments: set[str]) -> dict[str, dict[str, Any]]:
