@@ -21,12 +21,13 @@ from ingest.engine.importing import BUDGET_USED_UP, BatchResult
 from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
-from ingest.stages.elsewhere import begun_by, note_flow_run, run_folder_at
+from ingest.stages.elsewhere import run_folder_at
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
 from tasks.approval import STATE_NAMES, approve_import
 from tasks.automations import BUDGET_EVENT
+from tasks.begun import begun_before, note_flow_run
 from tasks.endings import cancelled
 from tasks.import_batch import import_batch
 from tasks.interruption import as_they_end
@@ -112,9 +113,9 @@ def import_vms(
     """
     if resume and (planning.plan or planning.rules or planning.update):
         raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan, update and rules")
-    settings = site_settings(site).run.at(runs_folder)
-    # Begun before: after Retry, a crashed worker, or an approval it was suspended for (to Prefect no other attempt).
-    there = run_folder_at(resume, settings) if resume else begun_by(str(flow_run.id), settings)
+    there = (
+        run_folder_at(resume, site_settings(site).run.at(runs_folder)) if resume else begun_before(runs_folder, site)
+    )
     if there:
         folder, checked = there.path, read_validated(there)
     else:
@@ -131,7 +132,7 @@ def import_vms(
         blocked = f", {checked.blocked} blocked" if checked.blocked else ""
         return Completed(message=f"dry run: {len(checked.ready)} would be imported{blocked}", data=result)
     run_folder = existing_run_folder(folder)
-    note_flow_run(run_folder, str(flow_run.id))
+    note_flow_run(run_folder)
     decision = approve_import(run_folder, approval, site)
     if not decision.approved:
         concluded = conclude_from_journal(run_folder)

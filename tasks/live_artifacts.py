@@ -10,7 +10,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -33,40 +33,10 @@ _PATIENCE_S = 5.0  # for a server that does not answer, at the end
 
 @contextmanager
 def live_artifacts(every_s: float = 5.0) -> Iterator[None]:
-    """Keep the artifacts `import-progress` and `import-now` of this flow run up to date while the block runs.
+    """Keep the artifacts `import-progress` and `import-now` of this flow run up to date while the block runs."""
+    picture, shown = Picture(), Shown(flow_run.id)
 
-    Every update is two requests: first every `every_s` seconds, later less often, at least once a minute; a last one
-    when the block is left.
-    """
-    picture, over = Picture(), threading.Event()
-    shown = _Shown(flow_run.id)
-
-    def keep() -> None:
-        began = time.monotonic()
-        while not over.wait(min(max(every_s, _SHARE * (time.monotonic() - began)), _LONGEST_S)):
-            shown.update(picture)
-        shown.update(picture)
-
-    # A thread starts with an empty context, and would ask a server of its own: Prefect keeps in it which one to ask.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(keep,), name="live-artifacts", daemon=True)
-    with listening(picture):
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join(_PATIENCE_S)
-
-
-class _Shown:
-    """The two artifacts of a run. They are made with the first update that gets through."""
-
-    def __init__(self, run_id: str | None) -> None:
-        self._run_id = UUID(run_id) if run_id else None
-        self._ids: dict[str, UUID] = {}
-        self._last: dict[str, object] = {}
-
-    def update(self, picture: Picture) -> None:
+    def update() -> None:
         figures = picture.figures()
         page = live_page(
             run=picture.run,
@@ -75,13 +45,54 @@ class _Shown:
             rows=picture.rows(30),
             failures=failed_together(picture.trouble()),
         )
+        shown.show(PROGRESS, "progress", round(figures.percent, 1), f"{figures.sums}; left: {figures.time_left}")
+        shown.show(PAGE, "markdown", page, figures.sums)
+
+    with listening(picture), kept_up(update, every_s):
+        yield
+
+
+@contextmanager
+def kept_up(update: Callable[[], None], every_s: float = 5.0) -> Iterator[None]:
+    """While the block runs a thread calls `update`, which talks to the Prefect server; a last time when it is left.
+
+    First every `every_s` seconds, later less often, at least once a minute. What goes wrong is logged and left.
+    """
+    over = threading.Event()
+
+    def try_update() -> None:
         try:
-            self._show(PROGRESS, "progress", round(figures.percent, 1), f"{figures.sums}; left: {figures.time_left}")
-            self._show(PAGE, "markdown", page, figures.sums)
+            update()
         except Exception as error:  # noqa: BLE001  the import must not suffer for what people are shown
             log.debug("the live artifacts could not be updated: %s", error)
 
-    def _show(self, key: str, kind: str, data: object, description: str) -> None:
+    def keep() -> None:
+        began = time.monotonic()
+        while not over.wait(min(max(every_s, _SHARE * (time.monotonic() - began)), _LONGEST_S)):
+            try_update()
+        try_update()
+
+    # A thread starts with an empty context, and would ask a server of its own: Prefect keeps in it which one to ask.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(keep,), name="live-artifacts", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(_PATIENCE_S)
+
+
+class Shown:
+    """The artifacts of a run that change while it works, by key. Each is made with the first update that gets through;
+    one that has not changed is not sent again."""
+
+    def __init__(self, run_id: str | None) -> None:
+        self._run_id = UUID(run_id) if run_id else None
+        self._ids: dict[str, UUID] = {}
+        self._last: dict[str, object] = {}
+
+    def show(self, key: str, kind: str, data: object, description: str) -> None:
+        """Bring an artifact up to date. Raises what the client raises."""
         if self._last.get(key) == data and key in self._ids:
             return
         with get_client(sync_client=True) as client:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ingest.engine.events import ClockRead
 from ingest.engine.picture import Figures, RowPicture
 from ingest.model.outcome import FailedTogether
 from ingest.report.tables import markdown_table
+from ingest.runbook.spans import in_words
 
 _MOST_CAUSES, _MOST_NAMES, _MOST_TEXT = 50, 8, 400
 
@@ -30,6 +32,32 @@ def live_page(
         ]
         lines += ["## Rows\n", markdown_table(("row", "VM", "state", "seconds", "why"), table)]
     return "\n".join(lines)
+
+
+def clock_page(read: ClockRead, notes: Sequence[str], *, folder: str) -> str:
+    """A recovery at work: the RTO clock wave by wave, then what happened, the newest first."""
+    table = [
+        {
+            "wave": plain(one.name),
+            "state": one.state,
+            "target": _span(one.target_s),
+            "left": _span(one.left_s),
+            "over after": _span(one.end_s),
+            "RTO": one.text,
+            "why": plain(one.reason),
+        }
+        for one in read.clock.readings
+    ]
+    lines = [
+        f"**{read.done} of {read.total} VMs**, {in_words(read.now_s)} after the start: {read.clock.overall.text}\n",
+        markdown_table(("wave", "state", "target", "left", "over after", "RTO", "why"), table),
+        f"Folder on the worker: `{folder}`\n",
+    ]
+    return "\n".join([*lines, *(f"- {plain(note)}" for note in reversed(notes))])
+
+
+def _span(seconds: float | None) -> str:
+    return "" if seconds is None else in_words(seconds)
 
 
 def failures_page(failures: Sequence[FailedTogether], *, sums: str, results: str) -> str:

@@ -23,6 +23,7 @@ WITH_BLOCKS = [
     "docs/how-to/missing-networks.md",
     "docs/how-to/faults.md",
     "docs/how-to/interrupted-and-undo.md",
+    "docs/how-to/recover.md",
     "docs/how-to/register-replicas.md",
     "docs/how-to/rules.md",
     "docs/how-to/prefect.md",

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +20,42 @@ POOL = "ingest"
 START_TIMEOUT_S = 180.0
 
 
-@contextmanager
-def prefect_worker(server: PrefectServer, home: Path, settings: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    """A worker for all queues of the pool `ingest`; gives what waits until it takes runs, and raises Transient if it
-    never does. `settings` are added to its environment.
+class LocalWorker:
+    """A worker that was started here; it takes some seconds until it is ready."""
 
-    `home` keeps its log. When the block is left, runs it carries out stop sending and wait for their jobs for a moment.
+    def __init__(self, process: subprocess.Popen[bytes], server: PrefectServer, log: Path) -> None:
+        self._process = process
+        self._server = server
+        self._log = log
+
+    def wait_until_online(self) -> None:
+        """Return when it takes runs. Raises Transient, with the end of its log, when it does not come up."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        session = requests.Session()
+        session.trust_env = False
+        while time.monotonic() < deadline and self._process.poll() is None:
+            answer = session.post(f"{self._server.api_url}/work_pools/{POOL}/workers/filter", json={}, timeout=30)
+            if answer.ok and any(worker["status"] == "ONLINE" for worker in answer.json()):
+                return
+            time.sleep(0.2)
+        raise self._gone("did not start")
+
+    def stay(self) -> None:
+        """Never return. Raises Transient when the worker ends by itself."""
+        while self._process.poll() is None:
+            time.sleep(0.5)
+        raise self._gone("has ended")
+
+    def _gone(self, what: str) -> Transient:
+        tail = "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+        return Transient(f"the local Prefect worker {what}:\n{tail}", place=str(self._log), cure=f"read {self._log}")
+
+
+@contextmanager
+def prefect_worker(server: PrefectServer, home: Path, settings: Mapping[str, str]) -> Iterator[LocalWorker]:
+    """A worker for all queues of the pool `ingest`. `settings` are added to its environment; `home` keeps its log.
+
+    When the block is left, runs it carries out stop sending and wait for their jobs for a moment.
     """
     home.mkdir(parents=True, exist_ok=True)
     log = home / "worker.log"
@@ -42,20 +72,7 @@ def prefect_worker(server: PrefectServer, home: Path, settings: Mapping[str, str
             start_new_session=True,
         )
     try:
-        yield lambda: _wait_until_online(server, process, log)
+        yield LocalWorker(process, server, log)
     finally:
         # Now and then a worker needs a second signal.
         stop(process, "Prefect worker", (signal.SIGTERM, 25.0), (signal.SIGTERM, 5.0))
-
-
-def _wait_until_online(server: PrefectServer, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    session = requests.Session()
-    session.trust_env = False
-    while time.monotonic() < deadline and process.poll() is None:
-        answer = session.post(f"{server.api_url}/work_pools/{POOL}/workers/filter", json={}, timeout=10)
-        if answer.ok and any(worker["status"] == "ONLINE" for worker in answer.json()):
-            return
-        time.sleep(0.2)
-    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
-    raise Transient(f"the local Prefect worker did not start:\n{tail}", place=str(log), cure=f"read {log}")

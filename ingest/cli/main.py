@@ -68,7 +68,6 @@ COMMANDS = {
     "undo": "Give imported VMs back: those of a run, or one. Shows only, until --yes.\n\n"
     "Never destroys anything: CloudStack forgets the VM, vCenter keeps it. Doing it twice changes nothing. Exit codes: "
     "0 all can be or were given back, 3 something stands against some, 4 some were not given back, 5 stopped.",
-    "runbook": "A recovery described as waves with targets: check it, print it. Changes nothing.",
     "up": "Start a Prefect server, a worker and the twin on this machine, to try everything in the Prefect UI.\n\n"
     "Runs until Ctrl-C. Settings in the environment are left aside: nothing outside this machine is touched.",
     "setup": "Make work pool, queues, limits, blocks, variables, deployments and automations on a Prefect server.\n\n"
@@ -76,12 +75,20 @@ COMMANDS = {
     "register": "Register VMs whose files lie on datastores, such as replicas, in vCenter. Shows only, until --yes.\n\n"
     "Doing it twice registers nothing twice; --undo takes back exactly what a run registered. Exit codes: "
     "0 all can be or were registered, 3 some cannot be, 4 some were not, 5 stopped.",
+    "runbook": "A recovery described as waves with targets: check it, print it. Changes nothing.",
+    "recover": "Bring a site back from its replicated datastores after a runbook. Shows only, until --yes.\n\n"
+    "Registers, plans, and wave by wave imports, starts and checks. Goes on with --resume. Exit codes: 0 everything is "
+    "back, 3 something is missing, 4 some VMs are not, 5 stopped: a gate, a signature, Ctrl-C; 6 a server went away.",
+    "fail-back": "Give back what a recovery did, the last wave first. Shows only, until --yes.\n\n"
+    "Stops what it started, gives back what it imported, with --unregister unregisters what it registered. Exit "
+    "codes: 0 all can be or was given back, 3 something stands against some, 4 some was not given back, 5 stopped.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 GROUPS = ("runbook", "twin")
 """Commands that have commands of their own."""
 for _name, _help in COMMANDS.items():
-    app.command(f"ingest.cli.{_name}:{'app' if _name in GROUPS else _name}", name=_name, help=_help)
+    _module = _name.replace("-", "_")
+    app.command(f"ingest.cli.{_module}:{'app' if _name in GROUPS else _module}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

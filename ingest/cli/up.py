@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -60,18 +59,19 @@ def up(
         }
         with prefect_server(folder / "prefect", port) as server:
             # A worker takes seconds to start; it does so while the rest is made.
-            with prefect_worker(server, folder / "prefect", settings) as wait_for_worker:
+            with prefect_worker(server, folder / "prefect", settings) as worker:
                 _set_up(site)
-                wait_for_worker()
+                worker.wait_until_online()
                 talk.print(f"\n[bold]Prefect UI: {server.ui_url}[/]")
                 talk.print(
-                    f"  Deployments, import-{SITE}, Run, Custom run: switch dry_run off to import\n"
+                    f"  Deployments, import-{SITE}, Run, Custom run: switch dry_run off to import, then Resume to "
+                    "approve\n"
                     f"  logs: {folder / 'prefect'}; folders of the runs: {folder / 'runs'}\n"
                     "Ctrl-C ends all of it",
                     markup=False,
                 )
                 with contextlib.suppress(KeyboardInterrupt):
-                    threading.Event().wait()
+                    worker.stay()
             talk.print("worker ended", markup=False)
         talk.print("Prefect server ended", markup=False)
     return 0

@@ -282,10 +282,10 @@ class CloudStackClient(ApiCaller):
         command = "unmanageVirtualMachine"
         return self._job_id(command, self.call(command, id=vm_id, customjobid=custom_job_id))
 
-    def start_virtual_machine(self, vm_id: str) -> str:
-        """Begin to start a VM and give the job id."""
+    def start_virtual_machine(self, vm_id: str, *, custom_job_id: str | None = None) -> str:
+        """Begin to start a VM and give the job id, our own if we chose one."""
         command = "startVirtualMachine"
-        return self._job_id(command, self.call(command, id=vm_id))
+        return self._job_id(command, self.call(command, id=vm_id, customjobid=custom_job_id))
 
     def stop_virtual_machine(self, vm_id: str, *, forced: bool = False) -> str:
         """Begin to stop a VM and give the job id. CloudStack asks the guest first, unless `forced`."""

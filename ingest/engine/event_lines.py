@@ -11,9 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from ingest.engine.events import (
+    ClockRead,
     Event,
     ImportBegan,
     JobOver,
+    PersonAnswered,
+    PersonAsked,
     RowDone,
     RowLooking,
     RowReady,
@@ -23,8 +26,14 @@ from ingest.engine.events import (
     StageStarted,
     StageStep,
     Stopping,
+    TargetAtRisk,
+    VmChecked,
+    VmStarted,
+    WaveBegan,
+    WaveOver,
 )
 from ingest.engine.picture import Figures, Underway
+from ingest.runbook.clock import Reading
 
 FORMAT = 1
 """Rises when a field changes its meaning or goes away; what is added leaves it."""
@@ -39,6 +48,14 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "row": ("a row is in another state", ("row", "vm", "state", "job_id", "vm_id", "seconds", "error", "progress")),
     "stopping": ("no row is begun any more; running imports are waited for", ("grace_s",)),
+    "wave-began": ("a wave of a recovery begins, or goes on", ("number", "name", "vms")),
+    "wave-over": ("it is over", ("number", "name", "verdict", "why")),
+    "person-asked": ("a recovery waits for a person", ("key", "say", "who")),
+    "person-answered": ("somebody signed or decided", ("key", "name", "decision")),
+    "vm-started": ("the start of a VM is over", ("row", "vm", "status", "error")),
+    "vm-checked": ("its health checks are over", ("row", "vm", "healthy", "error")),
+    "clock": ("the RTO clock, every second", ("now_s", "done", "total", "readings")),
+    "target-at-risk": ("a target will be missed or was, once for each", ("name", "text")),
     "end": ("the last line, however the command ended", ("exit_code", "message", "counts", "results", "report")),
 }
 """Events by name: what has happened, and which fields the record has besides `COMMON`."""
@@ -51,7 +68,7 @@ FIELDS = {
     "event": "a name of the table above; leave aside what you do not know",
     "run": "the run's id, the name of its folder; null before it is known",
     "stage": "name of the stage",
-    "total": "steps of the stage, 0 when unknown; rows of the import",
+    "total": "steps of the stage, 0 when unknown; rows of the import; VMs of the recovery",
     "detail": "what is being done",
     "summary": "what came out, in a line",
     "in_flight_at_most": "imports at once",
@@ -66,6 +83,21 @@ FIELDS = {
     "seconds": "what the import took; null as long as it is not over, and when nothing was sent",
     "error": "why, in the server's words where it spoke; null when nothing is wrong",
     "grace_s": "seconds they are waited for at most",
+    "number": "of the wave, the first is 1",
+    "name": "of the wave, of who signed, or of what has a target",
+    "vms": "VMs of the wave",
+    "verdict": "`well`, `failed`, `given-up` or `stopped`",
+    "why": "what made it so; null when all is well",
+    "key": "what a signature names",
+    "say": "what the person is asked",
+    "who": "who is asked",
+    "decision": "what was decided",
+    "status": "`started`, `already`, `failed` or `unknown`",
+    "healthy": "whether every check was answered as it should be",
+    "now_s": "seconds since the recovery began",
+    "done": "VMs of the recovery that are imported, or will not be",
+    "readings": "of each wave and of the whole: `name`, `state`, `target_s`, `left_s`, `end_s`, `missed`",
+    "text": "why, in words",
     "exit_code": "of the command",
     "message": "how it ended, in a line",
     "counts": "rows by outcome; at the end also `blocked` and `skipped` ones",
@@ -131,6 +163,23 @@ def _named(event: Event, figures: Figures) -> tuple[str, dict[str, Any]]:
             }
         case Stopping(grace_s):
             return "stopping", {"grace_s": grace_s}
+        case WaveBegan(number, name, vms):
+            return "wave-began", {"number": number, "name": name, "vms": vms}
+        case WaveOver(number, name, verdict, why):
+            return "wave-over", {"number": number, "name": name, "verdict": verdict, "why": why or None}
+        case PersonAsked(key, say, who):
+            return "person-asked", {"key": key, "say": say, "who": who}
+        case PersonAnswered(key, name, decision):
+            return "person-answered", {"key": key, "name": name, "decision": decision}
+        case VmStarted(row, vm, status, error):
+            return "vm-started", {"row": row, "vm": vm, "status": status, "error": error or None}
+        case VmChecked(row, vm, healthy, error):
+            return "vm-checked", {"row": row, "vm": vm, "healthy": healthy, "error": error or None}
+        case TargetAtRisk(name, text):
+            return "target-at-risk", {"name": name, "text": text}
+        case ClockRead(clock, now_s, done, total):
+            readings = [_reading(one) for one in clock.readings]
+            return "clock", {"now_s": round(now_s, 1), "done": done, "total": total, "readings": readings}
         case RowDone(one):
             return "row", _row(
                 one.row,
@@ -146,6 +195,17 @@ def _named(event: Event, figures: Figures) -> tuple[str, dict[str, Any]]:
             return "row", _row(row, vm, _STATES[type(event)], figures, job_id)
         case RowLooking(row, vm) | RowReady(row, vm):
             return "row", _row(row, vm, _STATES[type(event)], figures)
+
+
+def _reading(one: Reading) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "state": one.state,
+        "target_s": one.target_s,
+        "left_s": None if one.left_s is None else round(one.left_s, 1),
+        "end_s": None if one.end_s is None else round(one.end_s, 1),
+        "missed": one.missed,
+    }
 
 
 def _row(

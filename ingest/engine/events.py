@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ingest.model.outcome import Outcome
+from ingest.runbook.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,89 @@ class RowDone:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class ClockRead:
+    """The RTO clock of a recovery, `now_s` after its start: told every second, and whenever something moves it.
+
+    `done` of `total` VMs are imported, or will not be."""
+
+    clock: Clock
+    now_s: float
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAtRisk:
+    """A target of a recovery will be missed, or was: why, in a sentence. Told once for each target."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAsked:
+    """A recovery waits for a person: to sign that a step is done, or to decide at a gate."""
+
+    key: str
+    say: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAnswered:
+    """Somebody signed or decided."""
+
+    key: str
+    name: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaveBegan:
+    """A wave of a recovery begins, or goes on after an interruption."""
+
+    number: int
+    name: str
+    vms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VmStarted:
+    """The start of a VM is over: `status` in a word (started, already, failed, unknown)."""
+
+    row: int
+    vm: str
+    status: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VmChecked:
+    """All health checks of a VM are over; `error` says which was not answered, '' when it is healthy."""
+
+    row: int
+    vm: str
+    healthy: bool
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveOver:
+    """A wave of a recovery is over: `verdict` well, failed, given-up or stopped, and why."""
+
+    number: int
+    name: str
+    verdict: str
+    why: str = ""
+
+
 log = logging.getLogger("ingest.engine")
 
 StageEvent = StageStarted | StageStep | StageDone
 RowEvent = RowLooking | RowReady | RowStarted | RowRunning | JobOver | RowDone
-Event = StageEvent | ImportBegan | Stopping | RowEvent
+RecoveryEvent = ClockRead | TargetAtRisk | PersonAsked | PersonAnswered | WaveBegan | VmStarted | VmChecked | WaveOver
+Event = StageEvent | ImportBegan | Stopping | RowEvent | RecoveryEvent
 Listener = Callable[[Event], None]
 
 _listeners: list[Listener] = []

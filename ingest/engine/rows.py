@@ -27,7 +27,7 @@ from ingest.engine.ledger.records import UNSETTLED, State
 from ingest.engine.proof import Difference, Expected, before, in_words
 from ingest.engine.recheck import changed_since
 from ingest.engine.server_words import Cause, cause_of
-from ingest.engine.settlement import Settlement, Settles, settle, vm_id_of
+from ingest.engine.settlement import Settlement, Settles, of_failure, settle, vm_id_of
 from ingest.engine.verification import Verified, by_id, verify
 from ingest.errors import (
     IngestError,
@@ -487,11 +487,10 @@ class RowImporter:
             error = job_failure(job)
             try:
                 verified = verify(self._client, ready.expected, ready.one.request, zone_id=zone_id)
-            except (Transient, NotTheApi):
-                pass
-            else:
                 if verified.state == "absent":
-                    return Settlement("failed", error=error.text, cause=cause_of(error.code, error.text))
+                    return of_failure(self._client, error, zone_id)
+            except (Transient, NotTheApi):
+                pass  # settlement has the patience
         return self._settle(ready, "submitted")
 
     def _restore(self, ready: Ready) -> str:
@@ -502,6 +501,9 @@ class RowImporter:
             self._power.back(ready.one, ready.power_before)
         except IngestError as error:
             return f"; its power did not come back: {error.message}"
+        if ready.power_before == "poweredOn":
+            # From now on whoever switches it off has reasons of his own.
+            self._ledger.note(ready.key, "unknown", error="switched on again", detail={"power_before": ""})
         return ""
 
 

@@ -45,8 +45,17 @@ def _words(id_: str, pattern: str, what: str, cure: str, kind: SubjectKind = "")
 _OWNER_CURE = "choose another, or give the owner access to it (its domain, its zone)"
 
 # The first that fits decides. What a failed step wraps (`... while importing vm: x. cause`) comes before the wrapping.
+_NOT_SHOWN = "no VM shows this MAC"
+
 _TABLE: tuple[_Words, ...] = (
     # The commit: NICs, volumes, a move, the end.
+    _words(
+        "mac-leftover",
+        rf"NIC with MAC address (?P<subject>\S+) exists on network .*; {_NOT_SHOWN}",
+        "a failed import left a NIC with this MAC in the network; no VM shows it",
+        "import into another network or forced (it changes the recorded MAC), or remove the row of table nics",
+        "mac",
+    ),
     _words(
         "mac-taken",
         r"NIC with MAC address (?P<subject>\S+) exists on network .* and forced flag is disabled",
@@ -584,14 +593,9 @@ def cause_of(code: int, text: str) -> Cause:
     return _BY_CODE.get(code, OTHER)
 
 
-def leftover_of(cause: Cause) -> Cause:
-    """The cause when no VM shows the MAC that is said to exist: a failed import left it behind."""
-    return replace(
-        cause,
-        id="mac-leftover",
-        what="a failed import left a NIC with this MAC in the network; no VM shows it",
-        cure="import into another network or forced (it changes the recorded MAC), or remove the row of table nics",
-    )
+def of_a_leftover(text: str) -> str:
+    """The server's text about a MAC that is taken, with what was seen since: the NIC is the rest of a failed import."""
+    return f"{text}; {_NOT_SHOWN}"
 
 
 def _plain(subject: str) -> str:

@@ -14,9 +14,9 @@ from typing import Literal, Protocol
 
 from ingest.cloudstack.jobs import FAILED, NO_RESULT, PENDING, job_failure
 from ingest.engine.proof import Difference, Expected, in_words
-from ingest.engine.server_words import Cause, cause_of, leftover_of
+from ingest.engine.server_words import Cause, cause_of, of_a_leftover
 from ingest.engine.verification import ShowsVms, Verified, verify
-from ingest.errors import NotTheApi, Transient
+from ingest.errors import NotTheApi, Refused, Transient
 from ingest.model.catalogue import Job, UnmanagedInstance
 from ingest.model.request import ImportRequest
 
@@ -93,19 +93,22 @@ def settle(
 
 
 class _Patience:
-    """Pauses that grow, until the time is over or somebody stops."""
+    """Pauses that grow, until the time is over or somebody stops. However short the time, there is a second look: it
+    takes two to prove that nothing was begun."""
 
     def __init__(self, patience_s: float, stop: threading.Event, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._deadline = clock() + patience_s
         self._pause_s = min(_FIRST_PAUSE_S, patience_s / 10)
         self._stop = stop
+        self._looked_once = False
 
     def lasts(self) -> bool:
         """Wait a little; whether another look is worth it."""
-        left_s = self._deadline - self._clock()
-        if left_s <= 0 or self._stop.wait(min(self._pause_s, left_s)):
+        left_s = max(self._deadline - self._clock(), 0.0)
+        if (left_s == 0.0 and self._looked_once) or self._stop.wait(min(self._pause_s, left_s)):
             return False
+        self._looked_once = True
         self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
         return True
 
@@ -122,7 +125,8 @@ class _Case:
     def settle(self, patience: _Patience) -> Settlement:
         """Look until something is certain. The looks of one round are in this order: job, VM, list of unmanaged VMs."""
         if not self.job_id:
-            return Settlement("absent")
+            verified = self._verified()
+            return Settlement("absent") if verified.state == "absent" else _has(verified)
         last = Settlement("unknown", error="nobody asked")
         unknown_before = False
         while True:
@@ -160,26 +164,19 @@ class _Case:
         return _has(verified)
 
     def _failed(self, job: Job) -> tuple[Settlement, bool]:
-        """A job the server ended in a restart has no result, and its work may go on: another look may show more."""
+        """A job the server ended in a restart has no result, and its work may go on: another look may show more.
+
+        There is no shorter way than to wait. A management server that was only taken for dead finishes its imports
+        without a sign in the job, and no list shows which server works at a job that counts as over; that the VM is
+        not there yet says nothing before the row is committed (CloudStack: AsyncJobManagerImpl).
+        """
         error = job_failure(job)
         told = job.jobresult is not None
         verified = self._verified()
         if verified.state == "absent":
-            cause = self._leftover(cause_of(error.code, error.text))
-            return Settlement("failed", error=error.text, cause=cause), told
+            return of_failure(self.client, error, self.zone_id), told
         found = replace(_has(verified), error=_and(error.text, _has(verified).error))
         return found, told or verified.state == "complete"
-
-    def _leftover(self, cause: Cause) -> Cause:
-        """A MAC that is said to exist although no VM shows it is the leftover of a failed import."""
-        if cause.subject_kind != "mac":
-            return cause
-        shown = {
-            nic.macaddress.lower()
-            for machine in self.client.list_virtual_machines(zone_id=self.zone_id or None)
-            for nic in machine.nic
-        }
-        return cause if cause.subject.lower() in shown else leftover_of(cause)
 
     def _without_a_job(self, *, unknown_before: bool) -> tuple[Settlement, bool]:
         """Never accepted, or its row is gone: only the VM can tell, and the list it is in when nothing was done."""
@@ -213,6 +210,18 @@ def vm_id_of(job: Job) -> str:
     """The id of the VM a successful import made, '' when its result does not say."""
     instance = (job.jobresult or {}).get("virtualmachine", {})
     return str(instance.get("id", "")) if isinstance(instance, dict) else ""
+
+
+def of_failure(client: ShowsVms, error: Refused, zone_id: str) -> Settlement:
+    """The settlement of an import that failed and left no VM. A MAC that is said to exist although no VM shows it is
+    the rest of an earlier one that failed (CloudStack: cleanupFailedImportVM leaves the NIC rows)."""
+    text, cause = error.text, cause_of(error.code, error.text)
+    if cause.id == "mac-taken":
+        machines = client.list_virtual_machines(zone_id=zone_id or None)
+        if cause.subject.lower() not in {nic.macaddress.lower() for machine in machines for nic in machine.nic}:
+            text = of_a_leftover(text)
+            cause = cause_of(error.code, text)
+    return Settlement("failed", error=text, cause=cause)
 
 
 def lost_its_result(error: str) -> bool:

@@ -76,9 +76,14 @@ class Clock:
     overall: Reading
 
     @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Those of the waves, then that of the whole recovery."""
+        return (*self.waves, self.overall)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence per target that is or will be missed, in the order of the waves."""
-        return tuple(one.reason for one in (*self.waves, self.overall) if one.missed)
+        return tuple(one.reason for one in self.readings if one.missed)
 
 
 def read_clock(

@@ -24,15 +24,9 @@ def run_folder_at(named: str | Path, settings: RunSettings) -> RunFolder:
         return fetched(Place(runs), name, settings.folder)
     path = Path(text)
     if path.is_dir():
-        place = RunFolder(path).published
-        return (
-            fetched(Place(place.url.rpartition("/")[0]), path.resolve().name, path.resolve().parent)
-            if place
-            else RunFolder(path)
-        )
-    if settings.published and path.name in ("", ".."):
-        return existing_run_folder(path)
-    if settings.published and Place(settings.published).below(path.name).names():
+        place, whole = RunFolder(path).published, path.resolve()
+        return fetched(Place(place.url.rpartition("/")[0]), whole.name, whole.parent) if place else RunFolder(path)
+    if settings.published and path.name and Place(settings.published).below(path.name).names():
         return fetched(Place(settings.published), path.name, settings.folder)
     return existing_run_folder(path)
 
@@ -67,11 +61,12 @@ def note_flow_run(folder: RunFolder, flow_run: str) -> None:
 
 
 def begun_by(flow_run: str, settings: RunSettings) -> RunFolder | None:
-    """The folder this flow run has begun to import from, on whatever machine; None when it has not."""
+    """The folder this flow run has begun to work in, on whatever machine; None when it has not."""
     if settings.published:
         runs = Place(settings.published)
         name = runs.below(_BY_FLOW_RUN).get(f"{flow_run}.txt")
-        return fetched(runs, name.decode().strip(), settings.folder) if name else None
+        if name:
+            return fetched(runs, name.decode().strip(), settings.folder)
     for note in settings.folder.glob(f"*/{FLOW_RUN}"):
         if note.read_text(encoding="utf-8").strip() == flow_run:
             return existing_run_folder(note.parent)

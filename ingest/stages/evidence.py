@@ -21,20 +21,29 @@ from ingest.stages.run_folder import (
     APPROVAL,
     CALLS_CSV,
     CALLS_JSON,
+    COURSE,
+    FAIL_BACK,
     FINDINGS,
     FINDINGS_PAGE,
     INVENTORY,
     JOURNAL,
     NETWORKS_CREATED,
     PLAN,
+    RECOVERY_JSON,
+    RECOVERY_PAGE,
+    REGISTERED_CSV,
     REPORT,
     RESULTS,
+    RUNBOOK,
     SNAPSHOT,
+    STORED_PLAN,
+    UNREGISTERED,
     RunFolder,
 )
 
 PACKED = (
     *(PLAN, FINDINGS, FINDINGS_PAGE, CALLS_JSON, CALLS_CSV, APPROVAL, NETWORKS_CREATED, JOURNAL, RESULTS, REPORT),
+    *(RUNBOOK, STORED_PLAN, REGISTERED_CSV, COURSE, RECOVERY_JSON, RECOVERY_PAGE, FAIL_BACK, UNREGISTERED),
 )
 LEFT_OUT = (SNAPSHOT, INVENTORY)
 """Everything both servers said, which may be much, and holds the notes people wrote on VMs."""

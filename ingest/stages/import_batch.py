@@ -116,7 +116,8 @@ class ImportRun:
         options = self.options
         self._budget = FailureBudget(options.failures_per_cause, options.failures_total)
         limits = {HOST: options.per_host, DATASTORE: options.per_datastore}
-        self._gates = Gates({kind: limit for kind, limit in limits.items() if limit})
+        self._limits = {kind: limit for kind, limit in limits.items() if limit}
+        self._gates = Gates(self._limits)
         with self._stack as stack:
             self._seen = stack.enter_context(SeenRows(self._folder.need(SEEN_ROWS, made_by="validate")))
             self._ledger: Ledger = stack.enter_context(open_ledger(self._settings))
@@ -189,7 +190,14 @@ class ImportRun:
         if first:
             yield [(one,) for one in first]
         rest = [one for one in wave if one.row not in self._canaries]
-        yield batches(rest, self.options.max_concurrent_imports, self.options.batch_size, self._races)
+        yield batches(
+            rest,
+            self.options.max_concurrent_imports,
+            self.options.batch_size,
+            self._races,
+            places=lambda one: self._seen.traits[one.row].places,
+            limits=self._limits,
+        )
 
     def _shape(self, one: PlannedImport) -> Shape:
         return self._seen.traits[one.row].shape

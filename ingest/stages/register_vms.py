@@ -119,8 +119,8 @@ def register_vms(
             try:
                 _act(vcenter, ledger, found, rows, run_id, options.at_once, stop, pace, progress)
             finally:
-                _write(folder, rows, dry_run=False)
-    _write(folder, rows, dry_run=dry_run)
+                write_registered(folder, rows, dry_run=False)
+    write_registered(folder, rows, dry_run=dry_run)
     return rows
 
 
@@ -248,7 +248,8 @@ def _with_vm(row: RegisterRow, status: str, vm: Registered) -> RegisterRow:
     return replace(row, status=status, vm=vm.name or row.vm, moref=vm.moref, instance_uuid=vm.instance_uuid)
 
 
-def _write(folder: RunFolder, rows: Sequence[RegisterRow], *, dry_run: bool) -> None:
+def write_registered(folder: RunFolder, rows: Sequence[RegisterRow], *, dry_run: bool) -> None:
+    """The lists of a run: what was, or would be, registered."""
     records: list[dict[str, Any]] = [record(row) for row in rows]
     counts = dict(sorted(Counter(row.status for row in rows).items()))
     folder.write(REGISTERED_CSV, csv_bytes(COLUMNS, records))

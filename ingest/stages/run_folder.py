@@ -48,13 +48,19 @@ REGISTERED_CSV = "registered.csv"
 REGISTERED_JSON = "registered.json"
 UNREGISTERED = "unregistered.csv"
 FLOW_RUN = "flow_run.txt"
+RUNBOOK = "runbook.yaml"
+STORED_PLAN = "stored_plan.csv"
+RULES = "rules.yaml"
+COURSE = "course.json"
+RECOVERY_JSON = "recovery.json"
+RECOVERY_PAGE = "recovery.html"
+FAIL_BACK = "fail_back.csv"
 APPROVAL = "approval.json"
 PUBLISHED = "published.txt"
 
-_AFTER_THE_DEED = frozenset(
-    {JOURNAL, RESULTS, REPORT, UNDO, SETTLED, NETWORKS_CREATED, REGISTERED_CSV, REGISTERED_JSON, UNREGISTERED}
-)
-"""What tells of things done. The ledger knows them too, so a place that cannot be reached must not make them fail."""
+_NEEDED_ELSEWHERE = frozenset({SNAPSHOT, PLAN, FINDINGS, CALLS_JSON, SEEN_ROWS, APPROVAL, FLOW_RUN})
+"""Without these another machine could not go on. The rest tells of things done, or can be made again: a place that
+cannot be reached must not make it fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class RunFolder:
         try:
             place.put(name, content)
         except RemoteError as error:
-            if name not in _AFTER_THE_DEED:
+            if name in _NEEDED_ELSEWHERE:
                 raise
             log.warning("%s stands in %s only: %s", name, self.path, error.message)
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.cloudstack.client import CloudStackClient
 from ingest.engine.journal import RunJournal, outcomes_in
 from ingest.engine.ledger import Claim, Ledger
-from ingest.engine.ledger.records import State
+from ingest.engine.ledger.records import UNSETTLED, State
 from ingest.engine.proof import before
-from ingest.engine.rows import key_of
+from ingest.engine.rows import PowerSwitch, key_of
 from ingest.engine.settlement import Settlement, lost_its_result, settle
 from ingest.engine.undo import DEFAULT_UNDO_PACE, Managed, UndoPace, undo
-from ingest.errors import UsageError
+from ingest.errors import IngestError, UsageError
 from ingest.model.catalogue import Catalogue, UnmanagedInstance
 from ingest.model.endpoints import CloudStackEndpoint
 from ingest.model.outcome import Outcome, Status
@@ -51,9 +52,10 @@ _LEDGER_STATE: dict[str, State] = {
     "imported": "imported",
     "incomplete": "incomplete",
     "failed": "failed",
-    "absent": "failed",
     "given-back": "undone",
 }
+_GONE = frozenset({"failed", "absent", "given-back"})
+_GIVE_BACK = "ingest settle RUN_FOLDER --yes gives it back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,15 @@ def settle_run(
     stop: threading.Event | None = None,
     pace: UndoPace = DEFAULT_UNDO_PACE,
     ledger: Ledger | None = None,
+    power: PowerSwitch | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[SettledRow]:
     """Look at every row of a run whose outcome is unknown, incomplete, or a failure without a reason.
 
     What is certain goes into the run's journal, its results and the `ledger`. With `cure` half-imported VMs are given
-    back, so that they can be imported again; VMs that are whole but not as planned are left to a person. `patience_s`
-    is for each row. Raises UsageError for a folder without a journal.
+    back, so that they can be imported again, and VMs that were switched off for an import that failed are switched on
+    by `power`; VMs that are whole but not as planned are left to a person. `patience_s` is for all rows together.
+    Raises UsageError for a folder without a journal.
     """
     stop = stop or threading.Event()
     journal = folder.need(JOURNAL, made_by="import_batch")
@@ -100,8 +104,10 @@ def settle_run(
     rows: list[SettledRow] = []
     if waiting:
         catalogue = read_snapshot(folder.need(SNAPSHOT, made_by="list_unmanaged")).catalogue
-        jobs = frozenset(one.job_id for one in waiting)
         with CloudStackClient(endpoint) as client, RunJournal(journal) as notes:
+            looks = _Looks(client, catalogue, calls, waiting, stop)
+            settling = _Settling(client, ledger, power if cure else None, cure, stop, pace)
+            looks.begin(patience_s, progress)
             for outcome in waiting:
                 if stop.is_set():
                     break
@@ -111,17 +117,8 @@ def settle_run(
                     if claim is not None and not claim.held:
                         rows.append(_of_others(outcome, claim))
                         continue
-                    found = _settled(client, catalogue, call, outcome, patience_s, stop, jobs - {outcome.job_id})
-                    row = _row(outcome, found)
-                    if cure and found.state == "incomplete" and not found.others and _is_half(found):
-                        row = _cured(client, call, row, stop, pace)
-                    state = _LEDGER_STATE.get(row.state)
-                    power_before = str(claim.detail.get("power_before", "")) if claim is not None else ""
-                    if state == "failed" and power_before:
-                        # The ledger keeps what the power was: the next run imports it or switches it on again.
-                        state, row = None, replace(row, error=f"{row.error}; its power was {power_before} before")
-                    if ledger is not None and state is not None:
-                        ledger.note(key_of(call), state, job_id=row.job_id, vm_id=row.vm_id, error=row.error)
+                    known = outcome if outcome.job_id or claim is None else replace(outcome, job_id=claim.job_id)
+                    row = settling.row(call, known, looks.at(known), claim)
                 _note(notes, row)
                 rows.append(row)
         conclude_from_journal(folder)
@@ -133,27 +130,120 @@ def _is_open(outcome: Outcome) -> bool:
     return outcome.status in OPEN or (outcome.status == "failed" and lost_its_result(outcome.error))
 
 
-def _settled(
-    client: CloudStackClient,
-    catalogue: Catalogue,
-    call: PlannedImport,
-    outcome: Outcome,
-    patience_s: float,
-    stop: threading.Event,
-    known_jobs: frozenset[str],
-) -> Settlement:
-    listed = _as_planned(catalogue, call)
-    zones = {cluster.id: cluster.zoneid for cluster in catalogue.clusters}
-    return settle(
-        client,
-        Claim(held=True, state="submitted", job_id=outcome.job_id),
-        before(listed, call.request),
-        call.request,
-        patience_s=patience_s,
-        stop=stop,
-        zone_id=zones.get(call.request.cluster_id, ""),
-        known_jobs=known_jobs,
-    )
+class _Looks:
+    """What is true of the rows now, by one patience for all of them."""
+
+    def __init__(
+        self,
+        client: CloudStackClient,
+        catalogue: Catalogue,
+        calls: Mapping[int, PlannedImport],
+        waiting: Sequence[Outcome],
+        stop: threading.Event,
+    ) -> None:
+        self._client = client
+        self._catalogue = catalogue
+        self._zones = {cluster.id: cluster.zoneid for cluster in catalogue.clusters}
+        self._calls = calls
+        self._waiting = waiting
+        self._jobs = frozenset(one.job_id for one in waiting)
+        self._stop = stop
+        self._until = 0.0
+
+    def begin(self, patience_s: float, progress: Callable[[str], None]) -> None:
+        """Look once at every row. Whose job is lost by now has been lost since before the patience begins, so the rows
+        need not be waited for one after another; jobs that still run have an answer at any time."""
+        for outcome in self._waiting:
+            if self._stop.is_set():
+                return
+            progress(f"CloudStack: {outcome.vm}")
+            self._look(outcome, 0.0)
+        self._until = time.monotonic() + patience_s
+
+    def at(self, outcome: Outcome) -> Settlement:
+        """What is certain of a row, or what is seen of it when the patience is over."""
+        return self._look(outcome, max(self._until - time.monotonic(), 0.0))
+
+    def _look(self, outcome: Outcome, patience_s: float) -> Settlement:
+        call = self._calls[outcome.row]
+        return settle(
+            self._client,
+            Claim(held=True, state="submitted", job_id=outcome.job_id),
+            before(_as_planned(self._catalogue, call), call.request),
+            call.request,
+            patience_s=patience_s,
+            stop=self._stop,
+            zone_id=self._zones.get(call.request.cluster_id, ""),
+            known_jobs=self._jobs - {outcome.job_id},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """Carries out what follows from a settlement, for one row at a time. Without `power` nothing is switched on."""
+
+    client: CloudStackClient
+    ledger: Ledger | None
+    power: PowerSwitch | None
+    cure: bool
+    stop: threading.Event
+    pace: UndoPace
+
+    def row(self, call: PlannedImport, outcome: Outcome, found: Settlement, claim: Claim | None) -> SettledRow:
+        """The row, settled and noted in the ledger."""
+        row = _row(outcome, found)
+        if self.cure and found.state == "incomplete" and not found.others and _is_half(found):
+            row = _cured(self.client, call, row, self.stop, self.pace)
+        is_off = claim is not None and _was_switched_off(claim)
+        if is_off and row.state in _GONE:
+            row, is_off = self._switched_on(call, row)
+        elif is_off and row.cure.startswith(_GIVE_BACK):
+            row = replace(row, cure=row.cure.replace("gives it back", "gives it back and switches it on again"))
+        if self.ledger is not None and claim is not None:
+            state = _ledger_state(row, claim, is_off=is_off)
+            if state is not None:
+                detail = {} if is_off else {"power_before": ""}
+                self.ledger.note(
+                    key_of(call), state, job_id=row.job_id, vm_id=row.vm_id, error=row.error, detail=detail
+                )
+        return row
+
+    def _switched_on(self, call: PlannedImport, row: SettledRow) -> tuple[SettledRow, bool]:
+        """The power a VM had before the import that did not come about; whether it is still off."""
+        if not self.cure:
+            cure = f"ingest settle RUN_FOLDER --yes switches it on again; {row.cure}".removesuffix("; ")
+            return replace(row, error=_and(row.error, "it ran before and was switched off"), cure=cure), True
+        if self.power is None:
+            problem = "no vCenter is set to switch it on again"
+        else:
+            try:
+                self.power.back(call, "poweredOn")
+            except IngestError as error:
+                problem = f"it was not switched on again: {error.message}"
+            else:
+                return replace(row, error=_and(row.error, "switched on again")), False
+        return replace(row, error=_and(row.error, f"it ran before; {problem}")), True
+
+
+def _was_switched_off(claim: Claim) -> bool:
+    """Whether a run switched the VM off for an import, and nobody has switched it on again for that."""
+    return claim.state not in ("undone", "imported") and claim.detail.get("power_before") == "poweredOn"
+
+
+def _ledger_state(row: SettledRow, claim: Claim, *, is_off: bool) -> State | None:
+    """What the ledger notes of a settled row, None when what it says is still right."""
+    if row.state == "absent":
+        # The call may yet arrive: who imports the VM next must send it under the same job id, which is refused twice.
+        return None
+    state = _LEDGER_STATE.get(row.state)
+    if is_off and row.state in _GONE:
+        # From these states a VM begins anew, and what its power was would be forgotten.
+        return None if claim.state in UNSETTLED else "unknown"
+    return state
+
+
+def _and(*texts: str) -> str:
+    return "; ".join(filter(None, texts))
 
 
 def _of_others(outcome: Outcome, claim: Claim) -> SettledRow:
@@ -179,7 +269,7 @@ def _is_half(found: Settlement) -> bool:
 def _row(outcome: Outcome, found: Settlement) -> SettledRow:
     if found.state == "incomplete":
         half = _is_half(found) and not found.others
-        cure = "ingest settle RUN_FOLDER --yes gives it back; then import it again" if half else "see it in CloudStack"
+        cure = f"{_GIVE_BACK}; then import it again" if half else "see it in CloudStack"
     else:
         cure = _CURES.get(found.state, "") or (found.cause.cure if found.cause else "")
     return SettledRow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import socket
@@ -34,6 +35,20 @@ def url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+class _Server(uvicorn.Server):
+    """Leaves no connection behind: uvicorn's own shutdown does not see those that are in the middle of their TLS
+    handshake when it begins, and gives up on those whose client does not answer the goodbye of TLS."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let calls end for a moment, cut what is still open."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol):
+                connection.transport.abort()
+        while any(isinstance(one, H11Protocol) for one in self.server_state.connections):
+            await asyncio.sleep(0)  # an aborted connection is lost in the loop's next turn
+
+
 class HttpListener:
     """Listens from its making until `stop`. `port` 0 takes a free one. Raises OSError when the port is taken."""
 
@@ -47,7 +62,7 @@ class HttpListener:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind((host, port))
             self.port: int = self._socket.getsockname()[1]
-            self._server = uvicorn.Server(_config(application, ssl_context))
+            self._server = _Server(_config(application, ssl_context))
             self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
             self._thread.start()
             self._await_start(name)

@@ -1,4 +1,4 @@
-"""Import runs as processes that can be killed, on a twin that goes on: planned once, run on fresh copies of its world.
+"""Runs as processes that can be killed, on a twin that goes on: planned once, run on fresh copies of its world.
 
 The processes come from a fork server that has the program loaded, so one starts in a few hundredths of a second.
 """
@@ -11,14 +11,15 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import SecretStr
 from sqlalchemy import Connection as DatabaseConnection
@@ -30,6 +31,8 @@ from ingest.engine.journal import outcomes_in
 from ingest.engine.ledger import Entry, open_ledger
 from ingest.engine.ledger.database import _WRITES
 from ingest.engine.rows import Pace
+from ingest.engine.undo import UndoPace
+from ingest.errors import IngestError
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
 from ingest.model.outcome import Outcome
 from ingest.plan.sheet import read_sheet, sheet_bytes
@@ -38,7 +41,10 @@ from ingest.stages.discover_networks import discover_networks
 from ingest.stages.enrich_csv import enrich_csv
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.list_unmanaged import list_unmanaged
-from ingest.stages.run_folder import CALLS_JSON, JOURNAL, PLAN, SNAPSHOT, RunFolder
+from ingest.stages.power_switch import VCenterPower
+from ingest.stages.run_folder import CALLS_JSON, FINDINGS, JOURNAL, PLAN, SEEN_ROWS, SNAPSHOT, RunFolder
+from ingest.stages.settle import SettledRow, settle_run
+from ingest.stages.undo_import import UndoRow, undo_import
 from ingest.stages.validate import read_calls, validate
 from ingest.twin import truth
 from ingest.twin.generator import generate
@@ -46,9 +52,14 @@ from ingest.twin.serving import Twin
 from tests.plan.twin_site import cloudstack_of, vcenter_of
 
 Stage = Literal["started", "opened"]
+Deed = Literal["import", "settle", "undo"]
 
 IN_FLIGHT = 5
-ENDS_WITHIN_S = 60.0
+ENDS_WITHIN_S = 180.0
+SETTLE_S = 2.0
+UNCOUNTED = ("nics", "moved")
+"""Cut off after these steps a VM has all its rows."""
+_UNDO_PACE = UndoPace(every_s=0.02, timeout_s=10.0, listing_s=1.0)
 
 _FORK_SERVER = multiprocessing.get_context("forkserver")
 _FORK_SERVER.set_forkserver_preload(["pytest", "tests.engine.killing"])
@@ -74,6 +85,13 @@ class KillAt:
         event.listen(Engine, "commit", committing)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What a process ended with that could not do what it was to do."""
+
+    message: str
+
+
 class _QuickPowerPace(power.PowerPace):
     """Looks at VMs more often: the twin's guests come to rest in no time."""
 
@@ -83,7 +101,7 @@ class _QuickPowerPace(power.PowerPace):
 
 @dataclass(frozen=True)
 class Orders:
-    """What a process is to import, and how."""
+    """What a process is to do with a run's folder, and how. `vm` is the only one to be given back, '' for all."""
 
     cloudstack: CloudStackEndpoint
     vcenter: VCenterEndpoint
@@ -91,37 +109,70 @@ class Orders:
     folder: Path
     batch_size: int
     kill: KillAt | None
+    deed: Deed = "import"
+    vm: str = ""
+    options: ImportOptions | None = None
 
 
-def _import(orders: Orders, line: Connection) -> None:
+def _live(orders: Orders, line: Connection) -> None:
     """The whole life of a process: each stage is told, and awaits its answer, before the next."""
     if orders.kill:
         orders.kill.arm()
     power.PowerPace = _QuickPowerPace  # type: ignore[assignment, misc]
-    options = ImportOptions(
-        max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=2.0, grace_s=1.0)
-    )
-    results: list[BatchResult] = []
     line.send("started")
     line.recv()
+    try:
+        line.send(_DEEDS[orders.deed](orders, line))
+    except IngestError as error:
+        line.send([Failure(error.message)])
+
+
+def _settle(orders: Orders, _line: Connection) -> list[SettledRow]:
+    with open_ledger(orders.settings) as ledger, ledger.keep_alive(), VCenterPower(orders.vcenter) as switch:
+        return settle_run(
+            orders.cloudstack,
+            RunFolder(orders.folder),
+            cure=True,
+            patience_s=SETTLE_S,
+            pace=_UNDO_PACE,
+            ledger=ledger,
+            power=switch,
+        )
+
+
+def _undo(orders: Orders, _line: Connection) -> list[UndoRow]:
+    with open_ledger(orders.settings) as ledger, ledger.keep_alive():
+        return undo_import(
+            orders.cloudstack, RunFolder(orders.folder), vm=orders.vm, dry_run=False, pace=_UNDO_PACE, ledger=ledger
+        )
+
+
+def _import(orders: Orders, line: Connection) -> list[BatchResult]:
+    options = orders.options or ImportOptions(
+        max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=SETTLE_S, grace_s=1.0)
+    )
+    results: list[BatchResult] = []
     stop = threading.Event()
     with (
         ImportRun(orders.cloudstack, orders.vcenter, orders.settings, RunFolder(orders.folder), stop, options) as run,
-        ThreadPoolExecutor(IN_FLIGHT) as pool,
+        ThreadPoolExecutor(options.max_concurrent_imports) as pool,
     ):
         line.send("opened")
         for wave in run.waves():
             for members in run.rounds(wave):
                 results += pool.map(run.import_batch, members)
-    line.send(results)
+    return results
+
+
+_DEEDS: dict[Deed, Callable[[Orders, Connection], list[Any]]] = {"import": _import, "settle": _settle, "undo": _undo}
 
 
 class Child:
-    """An import run in a process of its own, which waits at `started` until it is told to `go`."""
+    """A run in a process of its own, which waits at `started` until it is told to `go`."""
 
     def __init__(self, orders: Orders) -> None:
         self._line, far_end = _FORK_SERVER.Pipe()
-        self._process = _FORK_SERVER.Process(target=_import, args=(orders, far_end), daemon=True)
+        self._process = _FORK_SERVER.Process(target=_live, args=(orders, far_end), daemon=True)
         self._process.start()
         far_end.close()
         self.await_stage("started")
@@ -137,13 +188,26 @@ class Child:
 
     def kill(self, after_s: float) -> list[Outcome] | None:
         """Kill it after a time; its outcomes when it ended by itself before."""
-        self._process.join(after_s)
-        self._process.kill()
+        self.kill_after(after_s)
         return self.end()
 
+    def kill_after(self, after_s: float) -> None:
+        """Kill it after a time, if it has not ended by itself."""
+        self._process.join(after_s)
+        self._process.kill()
+
     def end(self) -> list[Outcome] | None:
-        """Its outcomes when it ended by itself, None when it was killed."""
-        told: list[list[BatchResult]] = []
+        """The outcomes of an import that ended by itself, None when it was killed."""
+        results = self.told()
+        if results is None:
+            return None
+        assert not any(isinstance(one, Failure) for one in results), results
+        assert {one.systemic for one in results} <= {""}
+        return [outcome for result in results for outcome in result.outcomes]
+
+    def told(self) -> list[Any] | None:
+        """What it told at its end: results of batches, or rows settled or given back; None when it was killed."""
+        told: list[list[Any]] = []
         try:
             while self._line.poll(ENDS_WITHIN_S):
                 message = self._line.recv()
@@ -157,8 +221,8 @@ class Child:
         if code == -signal.SIGKILL and not told:
             return None
         assert code in (0, -signal.SIGKILL), f"ended with {code}"
-        assert {one.systemic for one in told[0]} <= {""}
-        return [outcome for result in told[0] for outcome in result.outcomes]
+        assert told, f"nothing was told in {ENDS_WITHIN_S} s"
+        return told[0]
 
 
 @dataclass
@@ -170,8 +234,15 @@ class Scene:
     settings: RunSettings
     batch_size: int
 
-    def child(self, kill: KillAt | None = None, folder: RunFolder | None = None) -> Child:
-        """A process that imports the folder's calls, or those of a copy of it."""
+    def child(
+        self,
+        kill: KillAt | None = None,
+        folder: RunFolder | None = None,
+        deed: Deed = "import",
+        vm: str = "",
+        options: ImportOptions | None = None,
+    ) -> Child:
+        """A process that imports the folder's calls, or those of a copy of it; or does something else with it."""
         return Child(
             Orders(
                 cloudstack=cloudstack_of(self.twin),
@@ -180,12 +251,15 @@ class Scene:
                 folder=(folder or self.folder).path,
                 batch_size=self.batch_size,
                 kill=kill,
+                deed=deed,
+                vm=vm,
+                options=options,
             )
         )
 
-    def run(self, kill: KillAt | None = None) -> list[Outcome] | None:
+    def run(self, kill: KillAt | None = None, options: ImportOptions | None = None) -> list[Outcome] | None:
         """Import from beginning to end, or to the kill: then there are no outcomes."""
-        child = self.child(kill)
+        child = self.child(kill, options=options)
         child.go()
         return child.end()
 
@@ -202,6 +276,57 @@ class Scene:
         """Imports the twin has committed so far."""
         with self.twin.world.lock:
             return len(self.twin.world.cloud.journal.imports)
+
+    def told(self, deed: Deed) -> list[Any]:
+        """Do it from beginning to end: what was told."""
+        child = self.child(deed=deed)
+        child.go()
+        told = child.told()
+        assert told is not None
+        return told
+
+    def at_rest(self) -> None:
+        """Wait until the management server is back from every restart, and no import is at work."""
+        journal, end = self.twin.world.cloud.journal, time.monotonic() + ENDS_WITHIN_S
+        self.twin.faults.clear()
+        while True:
+            with self.twin.world.lock:
+                restarts = [one for one in journal.of("fault") if one["what"] == "cloudstack-restart"]
+                if len(journal.of("cloudstack-back")) == len(restarts) and not journal.imports_running:
+                    return
+            assert time.monotonic() < end, "it never comes to rest"
+            time.sleep(0.01)
+
+    def halves(self) -> list[str]:
+        """Ids of the instances that lack volumes or NICs; cut off later, only a count of its owner lacks the VM."""
+        with self.twin.world.lock:
+            lost = self.twin.world.cloud.journal.of("import-lost")
+            uncounted = {str(one["instance"]) for one in lost if one.get("after") in UNCOUNTED}
+            return [one for one in truth.half_imported(self.twin.world) if one not in uncounted]
+
+    def assert_never_twice(self) -> None:
+        """No import was begun on a VM CloudStack had: told by the order of what happened, not by what is left."""
+        live: dict[str, set[str]] = {}
+        with self.twin.world.lock:
+            entries = [(one.kind, dict(one.facts)) for one in self.twin.world.cloud.journal.entries]
+            assert truth.duplicates(self.twin.world) == {}, "imported twice"
+        for kind, facts in entries:
+            if kind == "import-committed":
+                assert not live.get(str(facts["moref"])), f"imported while managed: {facts}"
+                live.setdefault(str(facts["moref"]), set()).add(str(facts["instance"]))
+            elif kind in ("unmanaged", "import-failed") and facts.get("instance"):
+                for found in live.values():
+                    found.discard(str(facts["instance"]))
+
+    def assert_all_in(self) -> None:
+        """Every VM is imported whole, was never imported while CloudStack had it, and nobody has a claim any more."""
+        self.assert_never_twice()
+        vms = {one.moref for one in read_calls(self.folder)}
+        with self.twin.world.lock:
+            halves = self.halves()
+            live = truth.live_instances(self.twin.world)
+            assert {moref for moref, found in live.items() if found[0].id not in halves} == vms
+        assert {(one.state, one.holder) for one in self.entries()} == {("imported", "")}
 
     def assert_each_once(self) -> None:
         """Every VM is imported whole and once, sent once, and nobody has a claim any more."""
@@ -251,6 +376,7 @@ class Planned:
 
 def plan(folder: Path, *, vms: int, import_seconds: float, batch_size: int, switched_on: bool = False) -> Planned:
     """Plan a world; every one of its VMs may be imported. With `switched_on` all run, and are switched off for it."""
+    folder.mkdir(parents=True, exist_ok=True)
     made = RunFolder(folder)
     with _twin(vms, import_seconds, switched_on) as twin:
         discover_networks(vcenter_of(twin), made)
@@ -278,6 +404,6 @@ def _twin(vms: int, import_seconds: float, switched_on: bool) -> Iterator[Twin]:
 
 def _copied(folder: RunFolder, path: Path) -> RunFolder:
     path.mkdir(parents=True)
-    for name in (SNAPSHOT, PLAN, CALLS_JSON):
+    for name in (SNAPSHOT, PLAN, FINDINGS, CALLS_JSON, SEEN_ROWS):
         shutil.copy(folder.file(name), path / name)
     return RunFolder(path)

@@ -139,12 +139,12 @@ def test_what_needs_no_call_is_recorded_and_the_first_stays(first: Ledger, secon
 
 
 def test_deeds_are_found_by_what_they_are(first: Ledger) -> None:
-    kinds: tuple[DeedKind, ...] = ("registered", "started", "wave-begun", "wave-done")
+    kinds: tuple[DeedKind, ...] = ("registered", "started", "wave-done")
     for kind in kinds:
         first.deeds.record(DeedKey("v" if kind < "t" else "", kind, f"1/{kind}"), run_id=kind[:4], actor="ann")
     assert [deed.key.kind for deed in first.deeds.find()] == list(kinds)
     assert [deed.key.kind for deed in first.deeds.find(endpoint="v")] == ["registered", "started"]
-    assert [deed.key.kind for deed in first.deeds.find(run_id="wave")] == ["wave-begun", "wave-done"]
+    assert [deed.key.kind for deed in first.deeds.find(run_id="wave")] == ["wave-done"]
     assert [deed.key.kind for deed in first.deeds.find(kind="started", subject="1/started", states=["done"])] == [
         "started"
     ]

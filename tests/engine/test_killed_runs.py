@@ -1,4 +1,8 @@
-"""A run killed at any moment and started again imports every VM once; so do two runs that race each other."""
+"""A run killed at any moment and started again imports every VM once; so do two runs that race each other, and runs
+whose management server restarts at random moments.
+
+`INGEST_KILLS=200 INGEST_KILLS_SEED=7` kills, and restarts, more often and at other moments.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest.engine.failures import failed_together
 from ingest.model.outcome import Outcome
+from ingest.twin.cloudstack.steps import STEPS
 from ingest.twin.faults.script import Script
 from tests.engine.killing import KillAt, Planned, Scene, plan
 
@@ -125,6 +131,49 @@ def _killed_at_random(scene: Scene, chance: random.Random, hits: list[Hit]) -> l
     if outcomes is None:
         hits.append(Hit(scene.imported(), sum(bool(entry.holder) for entry in scene.entries())))
     return outcomes
+
+
+@pytest.mark.timeout(240 + 10 * KILLS)
+def test_the_server_restarts_at_random_moments_and_the_run_is_killed(many: Planned, tmp_path: Path) -> None:
+    """Half-imported VMs are recognised, given back by a settlement, and imported by the next run."""
+    chance = random.Random(SEED)
+    halves = 0
+    worlds = max(1, KILLS // 10)
+    for number in range(1, worlds + 1):
+        with many.scene(tmp_path / str(number)) as scene:
+            for steps in (("committed", "volumes"), STEPS, STEPS):
+                restart = {"kind": "cloudstack-restart", "seconds": 0.1, "step": chance.choice(steps)}
+                script = {"faults": [restart | {"nth": chance.randint(1, 12)}]}
+                scene.twin.faults.set(Script.model_validate(script))
+                child = scene.child(KillAt(chance.randint(20, 120), chance.random() < 0.5))
+                child.go()
+                child.told()
+            scene.at_rest()
+            first = scene.told("import")
+            half = set(scene.halves())
+            said = {one.vm_id for result in first for one in result.outcomes if one.status == "incomplete"}
+            assert said == half
+            settled = scene.told("settle")
+            assert {one.row for one in settled if one.state == "given-back"} == {
+                one.row for result in first for one in result.outcomes if one.status == "incomplete"
+            }
+            assert scene.halves() == []
+            scene.assert_run_ended_well(scene.run())
+            scene.assert_all_in()
+            halves += len(half)
+    print(f"{worlds} worlds with 3 restarts and kills each: {halves} VMs were half imported")
+    assert halves
+
+
+def test_leftover_nics_are_recognised(few: Planned, tmp_path: Path) -> None:
+    """A failure after the NIC rows were written leaves them: the next import of the VM is told that its MAC exists."""
+    with few.scene(tmp_path) as scene:
+        scene.twin.faults.set(Script.model_validate({"faults": [{"kind": "job-fails", "step": "nics"}]}))
+        first = scene.run() or []
+        assert Counter(one.status for one in first) == {"failed": 1, "imported": few.vms - 1}
+        again = [one for one in scene.run() or [] if one.status != "imported"]
+        [group] = failed_together(again)
+        assert group.cause == "a failed import left a NIC with this MAC in the network; no VM shows it"
 
 
 def test_two_runs_race_on_one_ledger(many: Planned, tmp_path: Path, url: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ingest.engine.server_words import OTHER, cause_of, leftover_of
+from ingest.engine.server_words import OTHER, cause_of, of_a_leftover
 
 CASES = Path(__file__).parents[1] / "cases"
 # Words of a fault that a case makes up itself.
@@ -55,5 +55,5 @@ def test_no_text_of_the_twin_is_unknown() -> None:
 
 def test_a_leftover_keeps_its_mac() -> None:
     text = "NIC with MAC address 00:50:56:00:01:01 exists on network prod and forced flag is disabled"
-    leftover = leftover_of(cause_of(530, text))
+    leftover = cause_of(530, of_a_leftover(text))
     assert (leftover.id, leftover.subject_kind, leftover.subject) == ("mac-leftover", "mac", "00:50:56:00:01:01")

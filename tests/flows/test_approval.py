@@ -23,14 +23,20 @@ from ingest.stages.approval import read_approvals
 from ingest.stages.run_folder import existing_run_folder
 from ingest.twin.serving import Twin
 from tasks.parameters import Approval, Limits
+from tests.flows.test_deployments import _call as call_api
 
 pytestmark = pytest.mark.server
 
 
 def _call(server: PrefectServer, path: str, **body: Any) -> Any:
-    answer = requests.post(f"{server.api_url}{path}", json=body, timeout=30)
-    assert answer.ok, answer.text
-    return answer.json()
+    return call_api(server, "POST", path, **body)
+
+
+def _input(server: PrefectServer, run: dict[str, Any], what: str) -> str:
+    """The form's schema or description, '' when the run has none yet."""
+    keyset = run["state"]["state_details"]["run_input_keyset"]
+    answer = requests.get(f"{server.api_url}/flow_runs/{run['id']}/input/{keyset[what]}", timeout=30)
+    return answer.text if answer.ok else ""
 
 
 def _paused(server: PrefectServer) -> dict[str, Any]:
@@ -42,7 +48,8 @@ def _paused(server: PrefectServer) -> dict[str, Any]:
             "/flow_runs/filter",
             flow_runs={"state": {"type": {"any_": ["PAUSED"]}}},
         )
-        if found and found[0]["state"]["state_details"]["run_input_keyset"]:
+        # Prefect shows the state before it has kept the form.
+        if found and _input(server, found[0], "description"):
             return dict(found[0])
         time.sleep(0.2)
     raise AssertionError("no run waits")
@@ -103,8 +110,7 @@ def test_one_wave_then_the_rest(server: PrefectServer, twin: Twin) -> None:
             assert answer["status"] == "REJECT"
             assert told in answer["details"]["reason"]
         assert twin.world.cloud.journal.imports == []
-        keyset = run["state"]["state_details"]["run_input_keyset"]
-        shown = requests.get(f"{server.api_url}/flow_runs/{run['id']}/input/{keyset['description']}", timeout=30).json()
+        shown = json.loads(_input(server, run, "description"))
         assert "**24 VMs would be imported**" in shown
         assert "| 2 | 20 | 0 |" in shown
         answer = _call(server, resume, run_input={"decision": "approve only wave 1", "name": "Ann", "reason": "CHG-1"})
@@ -117,7 +123,8 @@ def test_one_wave_then_the_rest(server: PrefectServer, twin: Twin) -> None:
     assert len(twin.world.cloud.journal.imports) == 4
 
     def second(run: dict[str, Any]) -> None:
-        _call(server, f"/flow_runs/{run['id']}/resume", run_input={"decision": "approve everything"})
+        answer = _call(server, f"/flow_runs/{run['id']}/resume", run_input={"decision": "approve everything"})
+        assert answer["status"] == "ACCEPT"
 
     with Person(server, second):
         state = _import(folder)

@@ -18,7 +18,8 @@ import requests
 from ingest.cli.local_server import PrefectServer
 from ingest.twin.serving import Twin
 
-pytestmark = pytest.mark.server
+# Server, worker and runs are processes of their own: on a busy machine that takes minutes.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import requests
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
@@ -27,8 +28,10 @@ from ingest.cli.local_server import PrefectServer
 from ingest.engine.events import ImportBegan, RowDone, tell
 from ingest.errors import FindingsBlock, RemoteError, Stopped, Unauthorised
 from ingest.model.outcome import Outcome
+from ingest.stages.run_folder import FLOW_RUN
 from ingest.twin.faults.script import Script
 from ingest.twin.serving import Twin
+from tasks.automations import BUDGET_EVENT
 from tasks.live_artifacts import live_artifacts
 from tasks.parameters import Approval, Limits, Planning, Safety
 
@@ -125,6 +128,28 @@ def test_a_row_the_server_refuses_is_data_not_an_exception(server: PrefectServer
     assert "due to incorrect long value format" in errors[refused.vm] or "serviceofferingid" in errors[refused.vm]
     assert errors[renamed.vm] == "changed since the plan: CloudStack no longer lists it as unmanaged"
     assert len(twin.world.cloud.journal.imports) == 22
+
+
+def test_a_failure_budget_that_is_used_up_is_an_event(server: PrefectServer, twin: Twin) -> None:
+    """What the automation of `ingest setup` waits for."""
+    planned = plan_vms()
+    calls = planned.folder / "calls.json"
+    sent = json.loads(calls.read_text(encoding="utf-8"))
+    for one in sent[:4]:
+        one["request"]["service_offering_id"] = "00000000-0000-4000-8000-000000000000"
+    calls.write_text(json.dumps(sent), encoding="utf-8")
+    safety, limits = Safety(failures_total=2, failures_per_cause=0), Limits(max_concurrent_imports=1, batch_size=2)
+    with pytest.raises(Stopped, match="the failure budget is used up"):
+        run_import(dry_run=False, resume=str(planned.folder), safety=safety, limits=limits)
+    run = (planned.folder / FLOW_RUN).read_text(encoding="utf-8").strip()
+    wanted = {"filter": {"event": {"name": [BUDGET_EVENT]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}}
+    deadline = time.monotonic() + 30
+    found: list[object] = []
+    while not found and time.monotonic() < deadline:
+        found = requests.post(f"{server.api_url}/events/filter", json=wanted, timeout=30).json()["events"]
+        time.sleep(0.5)
+    assert len(found) == 1
+    assert twin.world.cloud.journal.imports == []
 
 
 def test_a_revoked_key_stops_the_line(server: PrefectServer, twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +277,12 @@ def test_the_live_artifacts_show_a_run_at_work_and_its_failures(server: PrefectS
     watcher = threading.Thread(target=context.run, args=(look,))
     watcher.start()
     try:
-        state = import_vms(dry_run=False, limits=Limits(max_concurrent_imports=2, batch_size=3), return_state=True)
+        state = import_vms(
+            dry_run=False,
+            limits=Limits(max_concurrent_imports=2, batch_size=3),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
+        )
     finally:
         over.set()
         watcher.join()
@@ -316,7 +346,12 @@ def test_a_stopped_run_is_cancelled_and_says_how_far_it_came(server: PrefectServ
     thread = threading.Thread(target=interrupt)
     thread.start()
     try:
-        state = import_vms(dry_run=False, limits=Limits(max_concurrent_imports=3, batch_size=4), return_state=True)
+        state = import_vms(
+            dry_run=False,
+            limits=Limits(max_concurrent_imports=3, batch_size=4),
+            approval=Approval(mode="auto_approve"),
+            return_state=True,
+        )
     finally:
         over.set()
         thread.join()
@@ -332,7 +367,11 @@ def test_a_used_up_budget_is_a_stop_and_the_state_says_how_far_it_came(server: P
     fault = {"kind": "job-fails", "step": "committed", "times": 0, "text": "the pool is full"}
     twin.faults.set(Script.model_validate({"faults": [fault]}))
     state = import_vms(
-        dry_run=False, limits=Limits(max_concurrent_imports=1), safety=Safety(failures_total=2), return_state=True
+        dry_run=False,
+        limits=Limits(max_concurrent_imports=1),
+        safety=Safety(failures_total=2),
+        approval=Approval(mode="auto_approve"),
+        return_state=True,
     )
     assert state.is_failed()
     with pytest.raises(Stopped) as raised:

@@ -68,11 +68,11 @@ def test_no_unknown_keys_in_prefect_yaml() -> None:
     ("at", "misspelt"),
     [
         ((), "deployment"),
-        (("deployments", 0), "enforce_parameters_schema"),
-        (("deployments", 0, "schedules", 0), "time_zone"),
-        (("deployments", 2, "concurrency_limit"), "collision"),
-        (("deployments", 1, "work_pool"), "queue"),
-        (("deployments", 1, "work_pool", "job_variables"), "environment"),
+        (("deployments", "plan-nightly"), "enforce_parameters_schema"),
+        (("deployments", "plan-nightly", "schedules", 0), "time_zone"),
+        (("deployments", "import", "concurrency_limit"), "collision"),
+        (("deployments", "import", "work_pool"), "queue"),
+        (("deployments", "import", "work_pool", "job_variables"), "environment"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -80,7 +80,8 @@ def test_a_misspelt_key_is_found(at: tuple[str | int, ...], misspelt: str) -> No
     document = _document()
     place: Any = document
     for step in at:
-        place = place[step]
+        named = [one for one in place if isinstance(one, dict) and one.get("name") == step]
+        place = named[0] if named else place[step]
     place[misspelt] = "x"
     assert any(found.endswith(misspelt) for found in unknown_keys(document))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from ingest.cli.local_server import PrefectServer
 from ingest.stages.approval import read_approvals
@@ -30,9 +31,13 @@ def _until(server: PrefectServer, run: dict[str, Any], done: Callable[[dict[str,
     raise AssertionError(f"still {now['state_name']}: {now['state']['message']}")
 
 
-def _suspended(run: dict[str, Any]) -> bool:
+def _suspended(server: PrefectServer, run: dict[str, Any]) -> bool:
     assert run["state_type"] not in ("FAILED", "CRASHED"), run["state"]
-    return bool(run["state_name"] == "Suspended" and run["state"]["state_details"]["run_input_keyset"])
+    if run["state_name"] != "Suspended":
+        return False
+    # Prefect shows the state before it has kept the form.
+    schema = run["state"]["state_details"]["run_input_keyset"]["schema"]
+    return requests.get(f"{server.api_url}/flow_runs/{run['id']}/input/{schema}", timeout=30).ok
 
 
 def _over(run: dict[str, Any]) -> bool:
@@ -45,7 +50,7 @@ def test_suspended_approved_and_edited(server: PrefectServer, worker: None, twin
 
     def start(**parameters: Any) -> dict[str, Any]:
         run = _call(server, "POST", f"/deployments/{deployment}/create_flow_run", parameters=parameters)
-        return _until(server, run, _suspended)
+        return _until(server, run, lambda now: _suspended(server, now))
 
     def answer(run: dict[str, Any], **given: Any) -> Any:
         return _call(server, "POST", f"/flow_runs/{run['id']}/resume", run_input=given)

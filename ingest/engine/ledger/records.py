@@ -21,7 +21,7 @@ KEPT: frozenset[State] = UNSETTLED | {"incomplete", "imported"}
 DeedState = Literal["intended", "done", "failed", "undoing", "undone"]
 """Of a deed: asked for, there, refused, being taken back, taken back."""
 
-DeedKind = Literal["registered", "started", "signed-off", "wave-begun", "wave-done"]
+DeedKind = Literal["registered", "started", "signed-off", "gate-decided", "wave-done", "recovered"]
 
 DEED_FINAL: frozenset[DeedState] = frozenset({"done", "failed", "undone"})
 """States that need no holder: ending a deed in one gives it up."""

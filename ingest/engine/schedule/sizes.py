@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.engine.schedule.traits import Key, races_of
@@ -19,13 +19,18 @@ def batches(
     in_flight: int,
     batch_size: int,
     races: Callable[[PlannedImport], frozenset[Key]] = races_of,
+    *,
+    places: Callable[[PlannedImport], frozenset[Key]] = lambda _one: frozenset(),
+    limits: Mapping[str, int] | None = None,
 ) -> list[Batch]:
     """Every row once, in batches to be started in this order with `in_flight` of them running at once.
 
     A batch never spans two waves. A batch takes 1/(2 * `in_flight`) of what is left of its wave, at most `batch_size`
     rows, at least one. Rows keep their order, except for those that race each other (see `races_of`): they are packed
-    into full batches, which begin early and as far apart as each takes. That is only to waste no slot on waiting; what
-    keeps them apart for certain are `Gates`.
+    into full batches, which begin early and as far apart as each takes. Likewise rows of one place (host, datastore)
+    of which only so many may be imported at once (`limits`, by kind): a batch has rows of the same places only, so that
+    no more batches than may wait at a place, and the others go on. That is only to waste no slot on waiting; what keeps
+    the limits for certain are `Gates`.
     """
     if in_flight < 1 or batch_size < 1:
         raise ValueError(f"at least one row in flight and in a batch, not {in_flight} and {batch_size}")
@@ -35,7 +40,7 @@ def batches(
     return [
         batch
         for _, members in sorted(waves.items(), key=lambda wave: wave[0])
-        for batch in _wave(members, in_flight, batch_size, races)
+        for batch in _Wave(members, in_flight, batch_size, races, places, limits or {}).batches()
     ]
 
 
@@ -47,35 +52,92 @@ class _Chain:
     free_at: int = 0
 
 
-def _wave(
-    members: list[PlannedImport],
-    in_flight: int,
-    batch_size: int,
-    races: Callable[[PlannedImport], frozenset[Key]],
-) -> list[Batch]:
+@dataclass(slots=True)
+class _Place:
+    """Rows that meet at the same places. `free_at`: when each unit there is free, one list for each place."""
+
+    rows: deque[PlannedImport]
+    free_at: list[list[int]]
+
+    @property
+    def opens_at(self) -> int:
+        """When there is room at every place."""
+        return max(units[0] for units in self.free_at)
+
+    @property
+    def width(self) -> int:
+        """How many rows may be there at once."""
+        return min(len(units) for units in self.free_at)
+
+
+class _Wave:
     """The batches of one wave, by playing through who is free when, every row taking one unit of time."""
-    free, chains = _apart(members, races)
-    slots = [0] * in_flight
-    left = len(members)
-    found: list[Batch] = []
-    while left:
-        now = heapq.heappop(slots)
-        open_chains = [chain for chain in chains if chain.rows]
-        ready = [chain for chain in open_chains if chain.free_at <= now]
-        if ready or not free:
-            # The longest chain decides when the wave is over.
-            chain = (
-                max(ready, key=lambda one: len(one.rows)) if ready else min(open_chains, key=lambda one: one.free_at)
-            )
-            now = max(now, chain.free_at)
-            batch = _take(chain.rows, batch_size)
-            chain.free_at = now + len(batch)
+
+    def __init__(
+        self,
+        members: list[PlannedImport],
+        in_flight: int,
+        batch_size: int,
+        races: Callable[[PlannedImport], frozenset[Key]],
+        places: Callable[[PlannedImport], frozenset[Key]],
+        limits: Mapping[str, int],
+    ) -> None:
+        self._in_flight, self._batch_size = in_flight, batch_size
+        alone, self._chains = _apart(members, races)
+        self._free: deque[PlannedImport] = deque()
+        self._places: dict[frozenset[Key], _Place] = {}
+        units: dict[Key, list[int]] = {}
+        for one in alone:
+            keys = frozenset(key for key in places(one) if limits.get(key.kind, in_flight) < in_flight)
+            if not keys:
+                self._free.append(one)
+                continue
+            if keys not in self._places:
+                shared = [units.setdefault(key, [0] * limits[key.kind]) for key in sorted(keys)]
+                self._places[keys] = _Place(deque(), shared)
+            self._places[keys].rows.append(one)
+        self._left = len(members)
+
+    def batches(self) -> list[Batch]:
+        """Every row once."""
+        slots = [0] * self._in_flight
+        found: list[Batch] = []
+        while self._left:
+            now, batch = self._next(heapq.heappop(slots))
+            found.append(batch)
+            self._left -= len(batch)
+            heapq.heappush(slots, now + len(batch))
+        return found
+
+    def _next(self, now: int) -> tuple[int, Batch]:
+        """The batch a slot takes that is free from `now` on, and when it begins."""
+        chains = [chain for chain in self._chains if chain.rows]
+        places = [place for place in self._places.values() if place.rows]
+        # What takes longest decides when the wave is over.
+        needs: list[tuple[float, _Chain | _Place]] = [
+            *((float(len(chain.rows)), chain) for chain in chains if chain.free_at <= now),
+            *((len(place.rows) / place.width, place) for place in places if place.opens_at <= now),
+        ]
+        if needs:
+            _, chosen = max(needs, key=lambda need: need[0])
+        elif self._free:
+            return now, _take(self._free, min(self._batch_size, math.ceil(self._left / (2 * self._in_flight))))
         else:
-            batch = _take(free, min(batch_size, math.ceil(left / (2 * in_flight))))
-        found.append(batch)
-        left -= len(batch)
-        heapq.heappush(slots, now + len(batch))
-    return found
+            waiting: list[tuple[int, _Chain | _Place]] = [
+                *((chain.free_at, chain) for chain in chains),
+                *((place.opens_at, place) for place in places),
+            ]
+            opens_at, chosen = min(waiting, key=lambda one: one[0])
+            now = max(now, opens_at)
+        if isinstance(chosen, _Chain):
+            batch = _take(chosen.rows, self._batch_size)
+            chosen.free_at = now + len(batch)
+        else:
+            share = math.ceil(len(chosen.rows) / (2 * chosen.width))
+            batch = _take(chosen.rows, min(self._batch_size, share))
+            for units in chosen.free_at:
+                heapq.heapreplace(units, now + len(batch))
+        return now, batch
 
 
 def _take(rows: deque[PlannedImport], count: int) -> Batch:

@@ -1,0 +1,195 @@
+"""A recovery killed at any write to the ledger or any moment, and gone on with, does everything once."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from ingest.engine.ledger import open_ledger
+from ingest.engine.rows import Pace
+from ingest.engine.starting import StartPace
+from ingest.errors import Stopped
+from ingest.recovery.people import Given, SignaturePending
+from ingest.recovery.report import read_report
+from ingest.recovery.sequence import Recovery, RecoveryOptions, recover
+from ingest.settings import Settings
+from ingest.stages.import_batch import ImportOptions
+from ingest.stages.run_folder import RunFolder
+from ingest.twin import truth
+from ingest.twin.serving import Twin
+from ingest.twin.world import World
+from ingest.twin.worlds.recovery import recovery_site
+from tests.engine.killing import KillAt
+from tests.recovery.site import SITES, new_folder, settings_of, store_plan
+
+KILLS = int(os.environ.get("INGEST_KILLS", "3"))
+EVERY = int(os.environ.get("INGEST_KILLS_EVERY", "16"))
+"""Every so many writes a kill: 1 for each of them."""
+SEED = int(os.environ.get("INGEST_KILLS_SEED", "1"))
+VMS = int(os.environ.get("INGEST_KILLS_VMS", "4"))
+ENDS_WITHIN_S = 120.0
+
+BOOK = f"""
+name: small
+plan: plan.csv
+rto: 1h
+people: [{{role: lead}}]
+{SITES}
+steps: [{{name: declared, say: the loss is declared, who: lead}}]
+waves:
+  - name: first
+    select: {{columns: {{tier: "1"}}}}
+    steps: [{{say: names answer, who: lead, when: after}}]
+    checks: [{{kind: tools, retries: 60, pause: 1s}}]
+  - {{name: second, select: {{}}, prerequisites: [first]}}
+"""
+SIGNED = {"declared": "Ann", "first/after/1": "Bob"}
+OPTIONS = RecoveryOptions(
+    imports=ImportOptions(max_concurrent_imports=2, batch_size=2, pace=Pace(settle_s=2.0, grace_s=1.0)),
+    start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1)),
+    register_at_once=2,
+)
+_FORK_SERVER = multiprocessing.get_context("forkserver")
+_FORK_SERVER.set_forkserver_preload(["pytest", "tests.recovery.test_killed_recovery", "great_expectations"])
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a process is to recover."""
+
+    settings: Settings
+    folder: Path
+    kill: KillAt | None = None
+
+
+def work(orders: Orders) -> None:
+    """The whole life of a process."""
+    if orders.kill:
+        orders.kill.arm()
+    people = Given(SIGNED)
+    with Recovery(orders.settings, RunFolder(orders.folder), people=people, options=OPTIONS) as recovery:
+        done = recover(recovery, checked=False)
+    if done.outcome != "recovered":
+        raise SystemExit(f"{done.outcome}: {done.why}")
+
+
+@dataclass
+class Scene:
+    """A recovery site that runs, and the recovery of it."""
+
+    world: World
+    orders: Orders
+    names: set[str]
+    paths: set[str]
+
+    def run(self, kill: KillAt | None = None, *, after_s: float | None = None) -> bool:
+        """Go on with it; False when it was killed."""
+        process = _FORK_SERVER.Process(target=work, args=(replace(self.orders, kill=kill),))
+        process.start()
+        process.join(ENDS_WITHIN_S if after_s is None else after_s)
+        if after_s is not None:
+            process.kill()
+            process.join(ENDS_WITHIN_S)
+        code = process.exitcode
+        process.close()
+        assert code in (0, -signal.SIGKILL), f"ended with {code}"
+        return code == 0
+
+    def assert_each_once(self) -> None:
+        """By the twin's own journal each VM was registered, imported and started once, and nothing is left over."""
+        with self.world.lock:
+            journal = self.world.cloud.journal
+            assert Counter(str(one["path"]) for one in journal.of("registered")) == dict.fromkeys(self.paths, 1)
+            assert Counter(str(one["vm"]) for one in journal.of("started")) == dict.fromkeys(self.names, 1)
+            imported = Counter(self.world.vms[moref].name for moref, _ in journal.imports)
+            assert imported == dict.fromkeys(self.names, 1)
+            assert truth.half_imported(self.world) == []
+            assert truth.duplicates(self.world) == {}
+        with open_ledger(self.orders.settings.run) as ledger:
+            assert {(deed.state, deed.holder) for deed in ledger.deeds.find()} == {("done", "")}
+            assert {entry.state for entry in ledger.entries()} == {"imported"}
+            assert ledger.verify_chain() is None
+        report = read_report(RunFolder(self.orders.folder))
+        assert report.well
+        assert [one["name"] for one in report.people] == ["Ann", "Bob"]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return store_plan(tmp_path_factory.mktemp("stored"), VMS)
+
+
+@contextmanager
+def scene(path: Path, plan: Path) -> Iterator[Scene]:
+    world = recovery_site(VMS, seed=4, own=1)
+    world.cloud.import_seconds = 0.02
+    world.cloud.power_seconds = 0.02
+    replicas = [stored.vm for stored in world.unregistered.values()]
+    with Twin(world) as twin:
+        folder = new_folder(path / "run-1", BOOK, plan)
+        orders = Orders(settings_of(twin, path / "state"), folder.path)
+        yield Scene(world, orders, {vm.name for vm in replicas}, {vm.vmx_path for vm in replicas})
+
+
+@pytest.mark.timeout(300 + 4000 // EVERY)
+@pytest.mark.parametrize("durable", [False, True], ids=["before-commit", "after-commit"])
+def test_killed_at_writes_to_the_ledger(plan: Path, tmp_path: Path, durable: bool) -> None:
+    """Every one of them with INGEST_KILLS_EVERY=1."""
+    kills = 0
+    for write in itertools.count(1 + (EVERY // 2 if durable else 0), EVERY):
+        with scene(tmp_path / str(write), plan) as site:
+            ended = site.run(KillAt(write, durable))
+            assert ended or site.run()
+            site.assert_each_once()
+        if ended:
+            break
+        kills += 1
+    print(f"killed at {kills} of about {write - 1} writes")
+    # Registered, imported and started: two, four and two for each VM, besides those of waves and people.
+    assert write > 8 * VMS
+
+
+def test_killed_again_and_again_each_time_a_little_later(plan: Path, tmp_path: Path) -> None:
+    with scene(tmp_path, plan) as site:
+        for write in itertools.count(2, 3):
+            if site.run(KillAt(write, durable=write % 2 == 0)):
+                break
+        assert write > 8, "it was killed"
+        site.assert_each_once()
+
+
+@pytest.mark.timeout(240 + 15 * KILLS)
+def test_killed_at_random_moments(plan: Path, tmp_path: Path) -> None:
+    """100 of them with INGEST_KILLS=100. A recovery that is over is checked, and the next one takes those left."""
+    chance = random.Random(SEED)
+    kills, worlds, latest_s = 0, 0, 4.0
+    while kills < KILLS:
+        worlds += 1
+        with scene(tmp_path / str(worlds), plan) as site:
+            ended = False
+            while not ended and kills < KILLS:
+                ended = site.run(after_s=chance.uniform(0.1, latest_s))
+                kills += not ended
+                latest_s += 0.5  # a slow machine must come to an end as well
+            assert ended or site.run()
+            site.assert_each_once()
+    print(f"{kills} kills, {worlds} recoveries")
+
+
+def test_two_processes_do_not_recover_at_once(plan: Path, tmp_path: Path) -> None:
+    with scene(tmp_path, plan) as site:
+        folder, settings = RunFolder(site.orders.folder), site.orders.settings
+        with Recovery(settings, folder, options=OPTIONS), pytest.raises(Stopped, match="is at work on this recovery"):
+            Recovery(settings, folder, options=OPTIONS).__enter__()
+        with pytest.raises(SignaturePending), Recovery(settings, folder, options=OPTIONS) as recovery:
+            recovery.sign_before()
