@@ -50,6 +50,7 @@ class Growth:
     vms: int
     prefect_before: int
     prefect_after: int
+    ledger_before: int
     ledger_after: int
 
 
@@ -104,7 +105,7 @@ def _show_overheads(found: Sequence[tuple[str, int, Measurement]]) -> None:
 def _growth(kind: str, vms: int, postgresql: str) -> Growth:
     order = TwinOrder(vms, shape="clean", import_s=0.5 * SHORT_JOB_S, jitter_s=SHORT_JOB_S)
     with home_folder() as home, TwinProcess(order) as twin, _databases(kind, home / "databases", postgresql) as both:
-        before = both.prefect_bytes()
+        before, ledger_before = both.prefect_bytes(), both.ledger_bytes()
         environment = twin.environment | {
             "INGEST_RUN_FOLDER": str(home / "runs"),
             "INGEST_RUN_STATE": str(home / "state"),
@@ -113,14 +114,14 @@ def _growth(kind: str, vms: int, postgresql: str) -> Growth:
         imported = in_fresh_process(import_runs.whole_run, environment, IN_FLIGHT, BATCH_SIZE)
         if imported != vms:
             raise AssertionError(f"{imported} of {vms} VMs imported")
-        return Growth(kind, vms, before, _at_rest(both.prefect_bytes), both.ledger_bytes())
+        return Growth(kind, vms, before, _at_rest(both.prefect_bytes), ledger_before, both.ledger_bytes())
 
 
 def _show_growths(found: Sequence[Growth]) -> None:
     kib = 1024
     show(
         f"prefect: databases before and after one run of import-vms, batches of at most {BATCH_SIZE} VMs",
-        ("database", "VMs", "Prefect before KiB", "after KiB", "growth KiB", "ledger KiB"),
+        ("database", "VMs", "Prefect before KiB", "after KiB", "growth KiB", "ledger before KiB", "growth KiB"),
         [
             (
                 one.kind,
@@ -128,7 +129,8 @@ def _show_growths(found: Sequence[Growth]) -> None:
                 f"{one.prefect_before / kib:.0f}",
                 f"{one.prefect_after / kib:.0f}",
                 f"{(one.prefect_after - one.prefect_before) / kib:.0f}",
-                f"{one.ledger_after / kib:.0f}",
+                f"{one.ledger_before / kib:.0f}",
+                f"{(one.ledger_after - one.ledger_before) / kib:.0f}",
             )
             for one in found
         ],
@@ -139,7 +141,7 @@ def _show_growths(found: Sequence[Growth]) -> None:
         if many.vms > few.vms:
             more = 1000 / (many.vms - few.vms) / (1 << 20)
             prefect = more * (many.prefect_after - many.prefect_before - few.prefect_after + few.prefect_before)
-            ledger = more * (many.ledger_after - few.ledger_after)
+            ledger = more * (many.ledger_after - many.ledger_before - few.ledger_after + few.ledger_before)
             ratio(f"{kind}: growth for 1,000 VMs more, Prefect / ledger", prefect, ledger, " MiB")
 
 
@@ -172,7 +174,9 @@ def _at_rest(size: Callable[[], int]) -> int:
 
 
 def _sqlite_bytes(file: Path) -> int:
-    """Pages in use, those still in the write-ahead log among them."""
+    """Pages in use, those still in the write-ahead log among them; 0 before there is a file."""
+    if not file.exists():
+        return 0
     with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30) as connection:
         pages, free, size = (
             int(connection.execute(f"PRAGMA {name}").fetchone()[0])
