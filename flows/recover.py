@@ -77,7 +77,7 @@ def recover(
         done = go_through(recovery)
     recovery_report(done.report)
     if done.outcome == "stopped":
-        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}")
+        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}", "why it stopped, and how to go on")
         return cancelled(f"stopped: {done.why}", done, "WaitsForSignature" if done.pending else "Stopped")
     name = "Completed" if done.outcome == "recovered" else "RecoveredInPart"
     return Completed(name=name, message=done.report.verdict, data=done)
@@ -90,7 +90,7 @@ def _folder(runbook: str, plan: str, resume: str, runs_folder: str, site: str) -
         return there
     if not runbook:
         raise UsageError("neither a runbook nor a folder to resume is named", cure="fill in runbook or resume")
-    with fresh_run_folder(path(runs_folder) or site_settings(site).run.folder) as folder:
+    with fresh_run_folder(site_settings(site).run.at(runs_folder).folder) as folder:
         begin_folder(folder, Path(runbook), path(plan))
         keep_rehearsed(folder, folder.path.parent / REHEARSALS)
     return folder
