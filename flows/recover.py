@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from ingest.errors import FindingsBlock, Stopped, UsageError
+from ingest.errors import FindingsBlock, UsageError
 from ingest.recovery.preview import preview
 from ingest.recovery.sequence import Recovered, Recovery, RecoveryOptions, begin_folder
 from ingest.recovery.sequence import recover as go_through
@@ -92,12 +91,3 @@ def _folder(runbook: str, plan: str, resume: str, runs_folder: str, site: str) -
     with fresh_run_folder(site_settings(site).run.at(runs_folder).folder) as folder:
         begin_folder(folder, Path(runbook), path(plan))
     return folder
-
-
-def run_recovery(**parameters: Any) -> Recovered:
-    """Run the flow in this process and give its result, also of a recovery that was stopped."""
-    state = recover(**parameters, return_state=True)
-    result = state.result(raise_on_failure=not state.is_cancelled())
-    if not isinstance(result, Recovered):
-        raise Stopped(state.message or "the run was cancelled", cure="run it again with resume")
-    return result

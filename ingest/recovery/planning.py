@@ -125,4 +125,4 @@ def _vm(stored: Row, found: Row, wave: WaveRows, addresses: Mapping[tuple[int, i
 
 
 def _predicted(one: Prediction) -> tuple[float | None, float]:
-    return (one.duration_s if one.complete else None), one.after_s
+    return (one.duration_s if one.complete else None), one.starts_s + one.after_s

@@ -26,8 +26,8 @@ class Prediction:
 
     @property
     def duration_s(self) -> float:
-        """The whole wave. Starts follow imports: the two overlap, the longer one counts."""
-        return self.before_s + max(self.imports_s, self.starts_s) + self.after_s
+        """The whole wave: starts begin when its imports are over."""
+        return self.before_s + self.imports_s + self.starts_s + self.after_s
 
 
 def predict(

@@ -16,9 +16,13 @@ from pathlib import Path
 import pytest
 
 from ingest.engine.ledger import open_ledger
+from ingest.engine.power import PowerPace
+from ingest.engine.registering import RegisterPace
 from ingest.engine.rows import Pace
 from ingest.engine.starting import StartPace
+from ingest.engine.undo import UndoPace
 from ingest.errors import Stopped
+from ingest.recovery.fail_back import FailBackOptions, fail_back
 from ingest.recovery.people import Given, SignaturePending
 from ingest.recovery.report import read_report
 from ingest.recovery.sequence import Recovery, RecoveryOptions, recover
@@ -59,6 +63,12 @@ OPTIONS = RecoveryOptions(
     start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1)),
     register_at_once=2,
 )
+BACK = FailBackOptions(
+    unregister=True,
+    power_pace=PowerPace(every_s=0.05),
+    undo_pace=UndoPace(every_s=0.05),
+    register_pace=RegisterPace(task_s=10.0, pause_s=0.02, settle_s=3.0),
+)
 _FORK_SERVER = multiprocessing.get_context("forkserver")
 _FORK_SERVER.set_forkserver_preload(["pytest", "tests.recovery.test_killed_recovery", "great_expectations"])
 
@@ -70,12 +80,17 @@ class Orders:
     settings: Settings
     folder: Path
     kill: KillAt | None = None
+    back: bool = False
 
 
 def work(orders: Orders) -> None:
     """The whole life of a process."""
     if orders.kill:
         orders.kill.arm()
+    if orders.back:
+        with open_ledger(orders.settings.run) as ledger:
+            fail_back(orders.settings, RunFolder(orders.folder), ledger, BACK, dry_run=False)
+        return
     people = Given(SIGNED)
     with Recovery(orders.settings, RunFolder(orders.folder), people=people, options=OPTIONS) as recovery:
         done = recover(recovery, checked=False)
@@ -92,9 +107,9 @@ class Scene:
     names: set[str]
     paths: set[str]
 
-    def run(self, kill: KillAt | None = None, *, after_s: float | None = None) -> bool:
-        """Go on with it; False when it was killed."""
-        process = _FORK_SERVER.Process(target=work, args=(replace(self.orders, kill=kill),))
+    def run(self, kill: KillAt | None = None, *, after_s: float | None = None, back: bool = False) -> bool:
+        """Go on with it, or give it back; False when it was killed."""
+        process = _FORK_SERVER.Process(target=work, args=(replace(self.orders, kill=kill, back=back),))
         process.start()
         process.join(ENDS_WITHIN_S if after_s is None else after_s)
         if after_s is not None:
@@ -184,6 +199,27 @@ def test_killed_at_random_moments(plan: Path, tmp_path: Path) -> None:
             assert ended or site.run()
             site.assert_each_once()
     print(f"{kills} kills, {worlds} recoveries")
+
+
+def test_killed_again_and_again_while_it_is_given_back(plan: Path, tmp_path: Path) -> None:
+    with scene(tmp_path, plan) as site:
+        own = set(site.world.vms)
+        assert site.run()
+        for write in itertools.count(2):
+            if site.run(KillAt(write, durable=write % 2 == 0), back=True):
+                break
+        assert write > 4, "it was killed"
+        with site.world.lock:
+            assert set(site.world.vms) == own
+            assert len(site.world.cloud.journal.of("unregistered")) == VMS
+            assert all(instance.removed for instance in site.world.cloud.instances.values())
+        with open_ledger(site.orders.settings.run) as ledger:
+            taken_back = {
+                deed.state for kind in ("registered", "started", "recovered") for deed in ledger.deeds.find(kind=kind)
+            }
+            assert taken_back == {"undone"}
+            assert {entry.state for entry in ledger.entries()} == {"undone"}
+            assert ledger.verify_chain() is None
 
 
 def test_two_processes_do_not_recover_at_once(plan: Path, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest.engine.events import ClockRead, Event, TargetAtRisk, listening
+from ingest.engine.events import ClockRead, Event, TargetAtRisk, VmStarted, WaveBegan, listening
 from ingest.engine.ledger import open_ledger
 from ingest.engine.power import PowerPace
-from ingest.errors import UsageError
+from ingest.errors import RemoteError, UsageError
 from ingest.recovery.fail_back import FailBackOptions, FailBackRow, fail_back
 from ingest.recovery.people import NOBODY, Given, People, Request, Signature
 from ingest.recovery.report import read_report
@@ -27,7 +27,7 @@ from ingest.twin.worlds.recovery import Guests, recovery_site
 from tests.recovery.site import QUICK, SITES, new_folder, settings_of, store_plan, timing_of
 
 VMS = 6
-SPEED = 20.0
+SPEED = 5.0
 HEAD = f"name: small\nplan: plan.csv\nrto: 1h\npeople: [{{role: lead}}]\n{SITES}"
 FIRST = 'name: first, select: {columns: {tier: "1"}}'
 SECOND = 'name: second, select: {columns: {tier: "2"}}'
@@ -246,3 +246,43 @@ def test_what_is_missing_comes_first_and_what_was_not_found_is_told(tmp_path: Pa
         (bad,) = [vm for vm in done.report.vms if not vm.well]
         assert (bad.vm, bad.imported, bad.row) == (locked.name, "missing", 0)
         assert json.loads(site.folder.file("recovery.json").read_bytes())["registered"]["failed"] == 1
+
+
+def test_a_server_that_goes_away_stops_it_and_it_goes_on(tmp_path: Path, plan: Path) -> None:
+    with scene(tmp_path, plan, HANGING.replace("GATE", "stop")) as site:
+        users = [user for user in site.world.cloud.users.values() if user.enabled]
+
+        def disable(event: Event) -> None:
+            if isinstance(event, WaveBegan) and event.number == 2:
+                for user in users:
+                    user.enabled = False
+
+        with listening(disable), pytest.raises(RemoteError, match="refused with 401") as error:
+            site.recover()
+        assert "--resume" in error.value.cure
+        report = read_report(site.folder)
+        assert [wave.verdict for wave in report.waves] == ["well", "stopped"]
+        assert (report.rto_met, len(site.world.cloud.journal.imports)) == (None, 3)
+        for user in users:
+            user.enabled = True
+        done = site.recover()
+        assert (done.outcome, verdicts(done)) == ("recovered", ["well", "well"])
+        assert len(site.world.cloud.journal.imports) == VMS
+        assert set(site.started().values()) == {1}
+
+
+def test_ctrl_c_leaves_what_the_next_one_goes_on_with(tmp_path: Path, plan: Path) -> None:
+    with scene(tmp_path, plan, HANGING.replace("GATE", "stop")) as site:
+        settings = settings_of(site.twin, site.state)
+        recovery = Recovery(settings, site.folder, timing=timing_of(site.world), options=QUICK)
+
+        def interrupt(event: Event) -> None:
+            if isinstance(event, VmStarted):
+                recovery.stop.set()
+
+        with listening(interrupt), recovery:
+            stopped = recover(recovery)
+        assert (stopped.outcome, verdicts(stopped)) == ("stopped", ["stopped", "not over"])
+        done = site.recover()
+        assert (done.outcome, verdicts(done)) == ("recovered", ["well", "well"])
+        assert set(site.started().values()) == {1}
