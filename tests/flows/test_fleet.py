@@ -31,7 +31,7 @@ from ingest.twin.serving import Twin
 from tests.engine.postgresql import new_database, postgresql_server, postgresql_url
 from tests.flows.test_deployments import _call
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 __all__ = ["postgresql_server", "postgresql_url"]
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def _until(what: str, look: Callable[[], Any], patience_s: float = 240) -> Any:
     deadline = time.monotonic() + patience_s
     while not (found := look()):
         assert time.monotonic() < deadline, f"waited too long until {what}"
-        time.sleep(0.3)
+        time.sleep(0.7)
     return found
 
 
