@@ -13,7 +13,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: demo test lint types check bench docs setup clean help
+.PHONY: demo test browser lint types check bench docs setup clean help
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t12
@@ -23,6 +23,9 @@ demo: setup ## import a demo site into an embedded CloudStack
 
 test: setup ## run the whole suite, in two processes
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
+
+browser: setup ## what tests in a real browser need besides Chromium: make browser test
+	$(UV) sync --locked --quiet --group browser
 
 lint: setup ## style, and the direction of imports
 	$(BIN)/ruff check .

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from ingest.errors import FindingsBlock, Stopped, UsageError
+from ingest.errors import FindingsBlock, UsageError
 from ingest.recovery.preview import preview
 from ingest.recovery.sequence import Recovered, Recovery, RecoveryOptions, begin_folder
 from ingest.recovery.sequence import recover as go_through
@@ -78,7 +77,7 @@ def recover(
         done = go_through(recovery)
     recovery_report(done.report)
     if done.outcome == "stopped":
-        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}")
+        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}", "why it stopped, and how to go on")
         return cancelled(f"stopped: {done.why}", done, "WaitsForSignature" if done.pending else "Stopped")
     name = "Completed" if done.outcome == "recovered" else "RecoveredInPart"
     return Completed(name=name, message=done.report.verdict, data=done)
@@ -91,16 +90,7 @@ def _folder(runbook: str, plan: str, resume: str, runs_folder: str, site: str) -
         return there
     if not runbook:
         raise UsageError("neither a runbook nor a folder to resume is named", cure="fill in runbook or resume")
-    with fresh_run_folder(path(runs_folder) or site_settings(site).run.folder) as folder:
+    with fresh_run_folder(site_settings(site).run.at(runs_folder).folder) as folder:
         begin_folder(folder, Path(runbook), path(plan))
         keep_rehearsed(folder, folder.path.parent / REHEARSALS)
     return folder
-
-
-def run_recovery(**parameters: Any) -> Recovered:
-    """Run the flow in this process and give its result, also of a recovery that was stopped."""
-    state = recover(**parameters, return_state=True)
-    result = state.result(raise_on_failure=not state.is_cancelled())
-    if not isinstance(result, Recovered):
-        raise Stopped(state.message or "the run was cancelled", cure="run it again with resume")
-    return result

@@ -74,7 +74,7 @@ def approve_undo(rows: Sequence[UndoRow], run_folder: str, approval: Approval, s
     shown = "\n".join(f"{row.kind} {row.vm_id} {row.status}" for row in rows)
     digest = hashlib.sha256(shown.encode()).hexdigest()
     text = undo_text([(row.kind, row.vm, row.status, row.error or row.objections) for row in rows])
-    markdown("approval", text)
+    markdown("approval", text, "what would be given back")
     # Retry counts as another attempt, and asks anew; coming back from a suspension does not.
     key = f"undo-{digest[:12]}-{flow_run.run_count}"
     mode = possible(approval.mode)
@@ -91,8 +91,8 @@ def approve_undo(rows: Sequence[UndoRow], run_folder: str, approval: Approval, s
 def _ask(folder: RunFolder, question: Ask, approval: Approval, settings: RunSettings) -> Answer | None:
     """Show the plan and wait."""
     text = summary_to_approve(folder, settings)
-    markdown("approval", text)
     waves = waves_waiting(folder, settings)
+    markdown("approval", text, f"{sum(waves.values())} VMs to import")
     some = [f"{_ONLY}{wave}" for wave in waves] if len(waves) > 1 else []
     choices = [EVERYTHING, *some, REJECT]
     return ask(question.key, question.mode, text=text, choices=choices, timeout_minutes=approval.timeout_minutes)

@@ -34,7 +34,11 @@ Mode = Literal["suspend", "pause"]
 class Answer(RunInput):
     """What shall be done? Nothing is written before you approve."""
 
-    decision: str = Field(title="Decision", description="Nothing is written before.", json_schema_extra={"position": 0})
+    decision: str = Field(
+        title="Decision",
+        description="Until then nothing is written, neither to CloudStack nor to vCenter.",
+        json_schema_extra={"position": 0},
+    )
     name: str = Field(
         "", max_length=100, title="Your name", description="Kept with the decision.", json_schema_extra={"position": 1}
     )

@@ -28,6 +28,6 @@ def discover_networks(folder: str, datacenter: str | None = None, site: str = ""
     tell(StageStarted("discover_networks"))
     found = discover(site_settings(site).vcenter, existing_run_folder(Path(folder)), Scope(datacenter=datacenter))
     text = f"{found.vms} VMs, {found.nics} NICs on {found.networks} networks, {found.problems} problems"
-    markdown("discover-networks", f"**vCenter**: {text}, {found.requests} requests.\n\n`{found.networks_csv}`")
+    markdown("discover-networks", f"**vCenter**: {text}, {found.requests} requests.\n\n`{found.networks_csv}`", text)
     tell(StageDone("discover_networks", text))
     return found

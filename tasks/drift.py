@@ -21,7 +21,7 @@ def report_drift(folder: str, against: str | None = None) -> Drifted:
     found = drift_of(existing_run_folder(Path(folder)), Path(against) if against else None)
     text = found.summary
     if found.drift is None:
-        markdown("drift", f"**Drift**: {text}.")
+        markdown("drift", f"**Drift**: {text}.", text)
     else:
         told = [record(one) for one in found.drift.changes if one.what != "power"]
         power = power_in_words(found.drift)

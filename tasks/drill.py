@@ -37,7 +37,7 @@ def drill(
     with fresh_run_folder(runs / REHEARSALS) as folder:
         plan = PlanPapers(papers.plan, run.rules, run.checks)
         found = drill_plan(folder, papers.site, plan, durations_of(history, import_seconds or None), options)
-    markdown("drill", drill_page(found, folder.file(DRILL_PAGE)))
+    markdown("drill", drill_page(found, folder.file(DRILL_PAGE)), "the grade of a drill")
     return found
 
 

@@ -22,6 +22,6 @@ def enrich_csv(folder: str, rules: str | None = None, update: str | None = None)
         existing_run_folder(Path(folder)), Path(rules) if rules else None, Path(update) if update else None
     )
     text = f"{planned.to_import} VMs to import, {planned.left_out} left out"
-    markdown("plan", f"**Plan**: {text}.\n\n`{planned.plan_csv}`")
+    markdown("plan", f"**Plan**: {text}.\n\n`{planned.plan_csv}`", text)
     tell(StageDone("enrich_csv", text))
     return planned

@@ -36,6 +36,6 @@ def list_unmanaged(folder: str, clusters: list[str] | None = None, site: str = "
         f"{found.shown} VMs shown in {found.clusters} clusters, {found.not_shown} not shown, "
         f"{found.fewer_devices} with fewer devices than in vCenter"
     )
-    markdown("list-unmanaged", f"**CloudStack**: {text}.\n\n`{found.unmanaged_csv}`")
+    markdown("list-unmanaged", f"**CloudStack**: {text}.\n\n`{found.unmanaged_csv}`", text)
     tell(StageDone("list_unmanaged", text))
     return found

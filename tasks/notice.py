@@ -32,7 +32,7 @@ def give_notice(what: Happening, run: str, run_id: str, message: str) -> str:
     subject = f"ingest: {run} {what}" if what != "failure budget used up" else f"ingest: {run}: {what}"
     parts = (f"**{run}**: {what}", message, NEXT[what], f"[Open the run]({link})" if link else "")
     body = "\n\n".join(filter(None, parts))
-    markdown("attention", body)
+    markdown("attention", body, subject)
     block = notification_block()
     if block is None:
         return f"noted; there is no block {NOTIFY_BLOCK} to send it with"

@@ -10,11 +10,12 @@ would then exist twice.
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from ingest.engine.importing import Pace
 from ingest.model.approval import Decision
@@ -31,9 +32,21 @@ class _Group(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_kwargs: Any) -> None:
-        for position, field in zip(itertools.count(), cls.model_fields.values()):
+        for position, (name, field) in enumerate(cls.model_fields.items()):
             field.json_schema_extra = {"position": position}
+            # The form shows titles only; refusals, the API and the documentation name a field as it is spelt here.
+            field.description = f"{field.description} (`{name}`{_range(field)})"
         cls.model_rebuild(force=True)
+
+
+def _range(field: FieldInfo) -> str:
+    """The limits of a number, which the form enforces without showing them: `, 1 to 100`."""
+    limits = {type(one): one for one in field.metadata}
+    least, above, most = limits.get(Ge), limits.get(Gt), limits.get(Le)
+    if most is None:
+        return ""
+    start = f"more than {above.gt}" if above else f"{least.ge}" if least else "any"
+    return f", {start} to {most.le}"
 
 
 class Selection(_Group):
@@ -155,6 +168,31 @@ class Approval(_Group):
         title="Patience (minutes)",
         description="Nothing is written when nobody decides within this time.",
     )
+
+
+class Share(_Group):
+    """A site of a fleet and how its VMs are imported. What is left as it is here comes from the site's deployment."""
+
+    site: SiteName = Field(min_length=1, title="Site", description="The name of its credentials blocks.")
+    deployment: str = Field(
+        "",
+        max_length=200,
+        title="Deployment",
+        description="Of the flow import-vms, whose queue is the site's. Empty: import-SITE.",
+    )
+    run_per_cluster: bool = Field(
+        False,
+        title="A run for each cluster",
+        description="One run for every CloudStack cluster named in the selection, instead of one for all. They wait "
+        "for each other, unless the site's limit has more slots.",
+    )
+    selection: Selection = Field(Selection(), title="Selection", description="Which VMs of the site.")
+    planning: Planning = Field(Planning(), title="Planning", description="Where its plan comes from.")
+    limits: Limits = Field(Limits(), title="Limits", description="How fast.")
+    safety: Safety = Field(Safety(), title="Safety", description="What stops the line.")
+
+
+Shares = Annotated[list[Share], Field(min_length=1, max_length=500)]
 
 
 def path(text: str) -> Path | None:

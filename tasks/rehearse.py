@@ -45,7 +45,7 @@ def rehearse(
         else:
             plan = PlanPapers(papers.plan, run.rules, run.checks)
             found = rehearse_plan(folder, papers.site, plan, durations, options)
-    markdown("rehearsal", rehearsal_page(found, folder.file(REHEARSAL_PAGE)))
+    markdown("rehearsal", rehearsal_page(found, folder.file(REHEARSAL_PAGE)), "what would happen, and what got worse")
     columns = {"row", "vm", "wave", "status", "why", "cure"}
     table("rehearsal-rows", [row.model_dump(include=columns) for row in found.failing], "Rows that would fail.")
     since = f"Since {found.since}." if found.since else "The first rehearsal: nothing to compare with."

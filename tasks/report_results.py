@@ -25,8 +25,15 @@ def report_results(folder: str, outcomes: Sequence[Outcome]) -> Concluded:
     concluded = conclude(existing_run_folder(Path(folder)), outcomes)
     ordered = sorted(concluded.outcomes, key=lambda one: (URGENCY.index(one.status), one.row))
     text = summary(concluded.outcomes)
-    table("outcomes", [record(one) for one in ordered], f"{text}. All rows: {concluded.results_csv}")
+    table(
+        "outcomes",
+        [record(one) for one in ordered],
+        f"{text}. All rows: {concluded.results_csv}",
+        first=("row", "vm", "status", "error"),
+    )
     together = failed_together(concluded.outcomes)
-    markdown("failures", failures_page(together, sums=text, results=str(concluded.results_csv)))
+    failed = sum(len(one.rows) for one in together)
+    causes = f"{failed} rows need a hand, by cause" if failed else "nothing failed"
+    markdown("failures", failures_page(together, sums=text, results=str(concluded.results_csv)), causes)
     tell(StageDone("report_results", text))
     return concluded

@@ -32,7 +32,13 @@ def validate(
         f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {levels['critical']} critical findings, "
         f"{levels['warning']} warnings, {levels['info']} informational"
     )
-    table("findings", [record(finding) for finding in checked.findings], f"{text}. Whole list: {checked.findings_csv}")
+    found = sorted(checked.findings, key=lambda one: ("critical", "warning", "info").index(one.level))
+    table(
+        "findings",
+        [record(one) for one in found],
+        f"{text}. Whole list: {checked.findings_csv}",
+        first=("row", "vm", "level", "message", "fix"),
+    )
     table("calls", [call_row(one) for one in checked.ready], f"What an import would send: {checked.calls_csv}")
     tell(StageDone("validate", text))
     return checked

@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from ingest.engine.ledger import VmKey
-from ingest.runbook.model import Runbook
 from ingest.runbook.runbook_file import RunbookFile, read_runbook
 from ingest.stages.run_folder import COURSE, RUNBOOK, RunFolder
 
@@ -74,8 +73,3 @@ def read_course(folder: RunFolder) -> Course | None:
 def kept_runbook(folder: RunFolder) -> RunbookFile:
     """The runbook as it was when the recovery began."""
     return read_runbook(folder.need(RUNBOOK, made_by="recover"))
-
-
-def runbook_of(folder: RunFolder) -> Runbook:
-    """The runbook of a run's folder."""
-    return kept_runbook(folder).runbook

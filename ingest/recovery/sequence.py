@@ -448,7 +448,7 @@ def recover(recovery: Recovery, *, checked: bool = True) -> Recovered:
     except Stopped as error:
         pending = error.request if isinstance(error, SignaturePending) else None
         return Recovered("stopped", recovery.conclude(), error.message, error.cure, pending)
-    except RemoteError:
+    except (RemoteError, KeyboardInterrupt):
         recovery.conclude()
         raise
     report = recovery.conclude()

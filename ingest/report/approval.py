@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from ingest.report.tables import markdown_table
 
 _MOST_CAUSES = 10
 _MOST_NAMES = 12
+_MARKUP = re.compile(r"[\\`*_\[\]<>~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ def approval_text(
     waiting = sum(one.waiting for one in waves)
     done = sum(one.done for one in waves)
     lines = [
-        f"**{waiting} VMs would be imported**, {blocked} rows are blocked"
-        + (f", {done} are done" if done else "")
+        f"**{_count(waiting, 'VM')} would be imported**, {_count(blocked, 'row')} blocked"
+        + (f", {done} done" if done else "")
         + "."
     ]
     if len(waves) > 1:
@@ -46,22 +48,18 @@ def approval_text(
         lines += ["", markdown_table(("wave", "to import", "done"), rows).rstrip()]
     words = {"shutdown": "asked to shut down", "off": "shut down, switched off hard if the guest does not"}
     for policy, names in stopped.items():
-        lines += [
-            "",
-            f"**{len(names)} running VMs are {words.get(policy, policy)}** before their import: {_names(names)}.",
-        ]
+        what = f"{_count(len(names), 'running VM')} to be {words.get(policy, policy)}"
+        lines += ["", f"**{what}** before the import: {_names(names)}."]
     if not stopped:
         lines += ["", "No running VM is switched off."]
     if started:
-        lines += ["", f"{len(started)} VMs are started in CloudStack afterwards: {_names(started)}."]
+        lines += ["", f"{_count(len(started), 'VM')} to be started in CloudStack afterwards: {_names(started)}."]
     if causes:
-        shown = [
-            {"rows": one.rows, "level": one.level, "rule": one.rule, "what": one.messages[0][0] if one.messages else ""}
-            for one in causes[:_MOST_CAUSES]
-        ]
-        lines += ["", markdown_table(("rows", "level", "rule", "what"), shown).rstrip()]
+        # A list, because the form is narrow and does not break the lines of a table.
+        lines += ["", "Found by the checks; critical ones block their rows:", ""]
+        lines += [f"- {_cause(one)}" for one in causes[:_MOST_CAUSES]]
         if len(causes) > _MOST_CAUSES:
-            lines.append(f"\nand {len(causes) - _MOST_CAUSES} more causes.")
+            lines.append(f"- and {len(causes) - _MOST_CAUSES} more causes")
     lines += ["", f"Plan `{digest[:12]}` in `{folder}` on the worker; findings: `{report}`, calls: `calls.csv` there."]
     return "\n".join(lines)
 
@@ -85,6 +83,20 @@ def undo_text(rows: Sequence[tuple[str, str, str, str]]) -> str:
     if said:
         lines += ["", markdown_table(("name", "status", "why"), said[:_MOST_CAUSES]).rstrip()]
     return "\n".join(lines)
+
+
+def _cause(cause: Cause) -> str:
+    """One line, without markup of its own: names and messages are not ours."""
+    said = " ".join(cause.messages[0][0].split()) if cause.messages else ""
+    return f"**{cause.level}**, {_count(cause.rows, 'row')}, `{cause.rule}`: {_MARKUP.sub(_escaped, said)}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found.group()}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _names(names: Iterable[str]) -> str:

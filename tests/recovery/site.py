@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -23,7 +22,7 @@ from ingest.stages.run_folder import PLAN, RunFolder
 from ingest.twin.registration import register
 from ingest.twin.serving import Twin
 from ingest.twin.world import World
-from ingest.twin.worlds.recovery import Guests, recovery_site
+from ingest.twin.worlds.recovery import recovery_site
 from tests.plan.twin_site import cloudstack_of, vcenter_of
 
 QUICK = RecoveryOptions(
@@ -86,16 +85,3 @@ def new_folder(path: Path, runbook: str, plan: Path) -> RunFolder:
     book.write_text(runbook, encoding="utf-8")
     begin_folder(RunFolder(path), book, plan)
     return RunFolder(path)
-
-
-__all__ = [
-    "QUICK",
-    "SITES",
-    "Guests",
-    "new_folder",
-    "recovery_site",
-    "replace",
-    "settings_of",
-    "store_plan",
-    "timing_of",
-]

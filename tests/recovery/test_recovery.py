@@ -27,7 +27,7 @@ from ingest.twin.worlds.recovery import Guests, recovery_site
 from tests.recovery.site import QUICK, SITES, new_folder, settings_of, store_plan, timing_of
 
 VMS = 6
-SPEED = 20.0
+SPEED = 5.0
 HEAD = f"name: small\nplan: plan.csv\nrto: 1h\npeople: [{{role: lead}}]\n{SITES}"
 FIRST = 'name: first, select: {columns: {tier: "1"}}'
 SECOND = 'name: second, select: {columns: {tier: "2"}}'

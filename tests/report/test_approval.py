@@ -13,7 +13,7 @@ def _findings(rules: int) -> list[dict[str, str]]:
             "level": "critical",
             "row": str(one + 2),
             "vm": f"vm{one}",
-            "message": "a | b",
+            "message": "a _ b",
             "fix": "",
         }
         for one in range(rules)
@@ -31,16 +31,14 @@ def test_everything_that_matters_and_no_more() -> None:
         stopped={"shutdown": [f"web{one}" for one in range(500)], "off": ["db1"]},
         started=["web1"],
     )
-    assert "**9996 VMs would be imported**, 25 rows are blocked, 4 are done." in text
+    assert "**9996 VMs would be imported**, 25 rows blocked, 4 done." in text
     assert "| 2 | 9996 | 0 |" in text
-    assert "**500 running VMs are asked to shut down** before their import: `web0`" in text
+    assert "**500 running VMs to be asked to shut down** before the import: `web0`" in text
     assert "`web11` and 488 more." in text
-    assert (
-        "**1 running VMs are shut down, switched off hard if the guest does not** before their import: `db1`." in text
-    )
-    assert "1 VMs are started in CloudStack afterwards: `web1`." in text
-    assert "| 1 | critical | R-000 | a \\| b |" in text
-    assert "and 15 more causes." in text
+    assert "**1 running VM to be shut down, switched off hard if the guest does not** before the import: `db1`." in text
+    assert "1 VM to be started in CloudStack afterwards: `web1`." in text
+    assert "\n- **critical**, 1 row, `R-000`: a \\_ b\n" in text
+    assert "\n- and 15 more causes\n" in text
     assert "Plan `0123456789ab` in `/runs/x`" in text
     assert len(text) < 3000
 
