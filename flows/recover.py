@@ -12,8 +12,6 @@ from ingest.errors import FindingsBlock, UsageError
 from ingest.recovery.preview import preview
 from ingest.recovery.sequence import Recovered, Recovery, RecoveryOptions, begin_folder
 from ingest.recovery.sequence import recover as go_through
-from ingest.rehearsal.papers import REHEARSALS
-from ingest.rehearsal.runbook_run import keep_rehearsed
 from ingest.report.tables import record
 from ingest.stages.import_batch import ImportOptions
 from ingest.stages.run_folder import RunFolder, existing_run_folder, fresh_run_folder
@@ -77,7 +75,7 @@ def recover(
         done = go_through(recovery)
     recovery_report(done.report)
     if done.outcome == "stopped":
-        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}", "why it stopped, and how to go on")
+        markdown("recovery-stopped", f"{done.why}\n\n{done.cure}", done.why)
         return cancelled(f"stopped: {done.why}", done, "WaitsForSignature" if done.pending else "Stopped")
     name = "Completed" if done.outcome == "recovered" else "RecoveredInPart"
     return Completed(name=name, message=done.report.verdict, data=done)
@@ -90,7 +88,6 @@ def _folder(runbook: str, plan: str, resume: str, runs_folder: str, site: str) -
         return there
     if not runbook:
         raise UsageError("neither a runbook nor a folder to resume is named", cure="fill in runbook or resume")
-    with fresh_run_folder(site_settings(site).run.at(runs_folder).folder) as folder:
+    with fresh_run_folder(path(runs_folder) or site_settings(site).run.folder) as folder:
         begin_folder(folder, Path(runbook), path(plan))
-        keep_rehearsed(folder, folder.path.parent / REHEARSALS)
     return folder

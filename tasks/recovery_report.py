@@ -18,7 +18,7 @@ def recovery_report(report: Report) -> None:
         for wave in report.waves
     ]
     lines.append(f"\nThe whole report: `{report.folder}/recovery.html` on the worker")
-    markdown("recovery", "\n".join(lines), report.verdict)
+    markdown("recovery", "\n".join(lines), f"RTO: {report.verdict}")
     bad = [
         {"wave": wave.name, "vm": vm.vm, "critical": vm.critical, "imported": vm.imported, "started": vm.started,
          "healthy": vm.healthy, "why": vm.why}

@@ -142,7 +142,7 @@ def _start(page: Page, server: PrefectServer) -> str:
     _field(page, page, "dry_run").get_by_role("switch").click()
     _shot(page, "3-form-filled-in")
     page.get_by_role("button", name="Submit").click()
-    page.get_by_text("scheduled to start").first.wait_for()
+    page.wait_for_url(lambda url: not urlsplit(url).path.endswith("/run"))
     # The list names the run anew once it has started; its address stays.
     (run,) = _call(server, "POST", "/flow_runs/filter", flow_runs=made)
     page.goto(f"{server.ui_url}/runs/flow-run/{run['id']}")
