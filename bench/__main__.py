@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 # One file per benchmark; its `main` prints.
-BENCHMARKS = ("twin", "discovery", "drift", "imports", "watching", "plan", "agreement")
-SIZED = ("twin", "discovery", "drift", "imports")
+BENCHMARKS = ("twin", "discovery", "drift", "imports", "watching", "plan", "agreement", "drills", "prefect")
+SIZED = ("twin", "discovery", "drift", "imports", "drills", "prefect")
 
 
 def main() -> int:
@@ -23,7 +23,8 @@ def main() -> int:
         "--vms",
         type=_sizes,
         metavar="N,N",
-        help="sizes of twin (default 1000,3000,10000), discovery (500,5000), drift (1000,10000) and imports (1000)",
+        help="sizes of twin (default 1000,3000,10000), discovery (500,5000), drift (1000,10000), imports (1000) and "
+        "drills (300), prefect (10,100,1000)",
     )
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if name not in BENCHMARKS]

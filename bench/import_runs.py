@@ -155,6 +155,16 @@ def through_flow(environment: Environment, folder: Path, in_flight: int, batch_s
     return ImportRun(started, cost, Counter(str(outcome.status) for outcome in outcomes), _steps(folder / JOURNAL))
 
 
+def whole_run(environment: Environment, in_flight: int, batch_size: int) -> int:
+    """The flow import-vms from reading both servers to the report; gives the number of VMs imported."""
+    os.environ.update(environment)
+    from flows.import_vms import run_import
+    from tasks.parameters import Limits
+
+    result = run_import(dry_run=False, limits=Limits(max_concurrent_imports=in_flight, batch_size=batch_size))
+    return result.counts["imported"]
+
+
 def _steps(journal: Path) -> dict[str, Steps]:
     from ingest.engine.journal import read_journal
 

@@ -92,7 +92,7 @@ def _memory(few: int, many: int) -> None:
     peaks = []
     for vms in (few, many):
         order = TwinOrder(vms, shape="clean", import_s=0.5 * SHORT_JOB_S, jitter_s=SHORT_JOB_S)
-        with _home() as home, TwinProcess(order) as twin:
+        with home_folder() as home, TwinProcess(order) as twin:
             planned = home / "planned"
             planned.mkdir()
             in_fresh_process(import_runs.plan, twin.environment, planned)
@@ -106,16 +106,16 @@ def _memory(few: int, many: int) -> None:
 
 def _of_size(vms: int, repeat: int) -> None:
     order = TwinOrder(vms, shape="clean", import_s=0.5 * JOB_S, jitter_s=JOB_S)
-    with _home() as home:
+    with home_folder() as home:
         planned = home / "planned"
         planned.mkdir()
         with TwinProcess(order) as twin:
             ready = in_fresh_process(import_runs.plan, twin.environment, planned)
         print(f"\nimports: {ready} of {vms} VMs planned, jobs of {JOB_S:g} s +- 50 %, batches of at most {BATCH_SIZE}")
         cases = [Case("engine", 25), Case("engine", 100), Case("loop", 1)]
-        found = [_median_of(case, order, planned, home, repeat) for case in cases]
+        found = [median_of(case, order, planned, home, repeat) for case in cases]
         with prefect_server(home / "prefect"):
-            found.append(_median_of(Case("flow", 25), order, planned, home, repeat))
+            found.append(median_of(Case("flow", 25), order, planned, home, repeat))
     show(
         "imports: ideal = sum of the jobs / in flight; submit, job, notice = seconds per VM, medians",
         (
@@ -157,7 +157,7 @@ def _of_size(vms: int, repeat: int) -> None:
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
+def home_folder() -> Iterator[Path]:
     """A folder for everything the runs leave behind; the Prefect client keeps its files there as well."""
     before = os.environ.get("PREFECT_HOME")
     with tempfile.TemporaryDirectory(prefix="ingest-bench-") as name:
@@ -171,13 +171,13 @@ def _home() -> Iterator[Path]:
                 os.environ["PREFECT_HOME"] = before
 
 
-def _median_of(case: Case, order: TwinOrder, planned: Path, home: Path, times: int) -> Measurement:
+def median_of(case: Case, order: TwinOrder, planned: Path, home: Path, times: int) -> Measurement:
     """The run with the median makespan of several."""
-    runs = sorted((_measure(case, order, planned, home) for _ in range(times)), key=lambda one: one.makespan_s)
+    runs = sorted((measure(case, order, planned, home) for _ in range(times)), key=lambda one: one.makespan_s)
     return runs[(len(runs) - 1) // 2]
 
 
-def _measure(case: Case, order: TwinOrder, planned: Path, home: Path) -> Measurement:
+def measure(case: Case, order: TwinOrder, planned: Path, home: Path) -> Measurement:
     folder = Path(tempfile.mkdtemp(dir=home)) / "run"
     shutil.copytree(planned, folder)
     with TwinProcess(order) as twin:

@@ -14,7 +14,7 @@ from ingest.stages.run_folder import fresh_run_folder
 from tasks.discover_networks import discover_networks
 from tasks.drift import report_drift
 from tasks.list_unmanaged import list_unmanaged
-from tasks.parameters import Selection, SiteName, path
+from tasks.parameters import Selection, SiteName
 from tasks.run_names import stamped
 from tasks.site import site_settings
 
@@ -40,9 +40,10 @@ def discover(
         site: Name of the site's credentials blocks. Empty: the settings of the worker.
         selection: Which VMs are looked at. Everything, unless named here.
         against: Run folder on the worker to compare with. Empty: the last one of the same servers and selection.
-        runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
+        runs_folder: Where the run's folder is made, a path or URL. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
     """
-    with fresh_run_folder(path(runs_folder) or site_settings(site).run.folder) as folder:
+    run = site_settings(site).run.at(runs_folder)
+    with fresh_run_folder(run.folder, run.published) as folder:
         discover_networks(str(folder.path), selection.datacenter or None, site)
         list_unmanaged(str(folder.path), selection.clusters, site)
         drifted = report_drift(str(folder.path), against or None)

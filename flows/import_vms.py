@@ -21,6 +21,7 @@ from ingest.engine.importing import BUDGET_USED_UP, BatchResult
 from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
 from ingest.model.outcome import Outcome, summary
 from ingest.stages.conclude import conclude_from_journal
+from ingest.stages.elsewhere import run_folder_at
 from ingest.stages.import_batch import ImportOptions, ImportRun
 from ingest.stages.run_folder import existing_run_folder
 from ingest.stages.validate import Validated, read_calls, read_validated
@@ -101,18 +102,20 @@ def import_vms(
     Args:
         dry_run: Stop before the first write and show what would be sent (calls.csv).
         site: Name of the site's credentials blocks: a-z, 0-9, dashes. Empty: the settings of the worker.
-        resume: Folder of an earlier run on the worker: its calls go on where it stopped; nothing is planned anew.
+        resume: Folder of an earlier run (path, or URL): its calls go on where it stopped; nothing is planned anew.
         selection: Which VMs are looked at. Everything, unless named here.
         planning: Where the plan comes from: a fresh one, or an edited one.
         limits: How fast: imports in flight, per host, per datastore, of all runs.
         safety: What stops the line, and how carefully it starts.
         tag: Give imported VMs the tag ingest-run with the name of the run's folder.
         approval: Who decides before anything is written.
-        runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
+        runs_folder: Where the run's folder is made, a path or URL. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
     """
     if resume and (planning.plan or planning.rules or planning.update):
         raise UsageError("a run that is resumed has its plan", place=resume, cure="leave out plan, update and rules")
-    there = existing_run_folder(Path(resume)) if resume else begun_before(runs_folder, site)
+    there = (
+        run_folder_at(resume, site_settings(site).run.at(runs_folder)) if resume else begun_before(runs_folder, site)
+    )
     if there:
         folder, checked = there.path, read_validated(there)
     else:

@@ -41,15 +41,15 @@ def plan_vms(
         site: Name of the site's credentials blocks. Empty: the settings of the worker.
         selection: Which VMs are looked at. Everything, unless named here.
         planning: Where the plan comes from: a fresh one, an older one carried on, or an edited one to check.
-        runs_folder: Where the run's folder is made. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
+        runs_folder: Where the run's folder is made, a path or URL. Empty: the setting INGEST_RUN_FOLDER, else ./runs.
     """
     if planning.plan and planning.update:
         raise UsageError("an edited plan is checked as it is", place=planning.plan, cure="fill in plan or update")
-    run = site_settings(site).run
+    run = site_settings(site).run.at(runs_folder)
     rules = path(planning.rules) or run.rules
     checks = path(planning.checks) or run.checks
     look_at_inputs(rules, path(planning.plan), path(planning.update), checks)
-    with fresh_run_folder(path(runs_folder) or run.folder) as folder:
+    with fresh_run_folder(run.folder, run.published) as folder:
         discover_networks(str(folder.path), selection.datacenter or None, site)
         list_unmanaged(str(folder.path), selection.clusters, site)
         if not planning.plan:

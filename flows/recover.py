@@ -12,6 +12,8 @@ from ingest.errors import FindingsBlock, UsageError
 from ingest.recovery.preview import preview
 from ingest.recovery.sequence import Recovered, Recovery, RecoveryOptions, begin_folder
 from ingest.recovery.sequence import recover as go_through
+from ingest.rehearsal.papers import REHEARSALS
+from ingest.rehearsal.runbook_run import keep_rehearsed
 from ingest.report.tables import record
 from ingest.stages.import_batch import ImportOptions
 from ingest.stages.run_folder import RunFolder, existing_run_folder, fresh_run_folder
@@ -88,6 +90,7 @@ def _folder(runbook: str, plan: str, resume: str, runs_folder: str, site: str) -
         return there
     if not runbook:
         raise UsageError("neither a runbook nor a folder to resume is named", cure="fill in runbook or resume")
-    with fresh_run_folder(path(runs_folder) or site_settings(site).run.folder) as folder:
+    with fresh_run_folder(site_settings(site).run.at(runs_folder).folder) as folder:
         begin_folder(folder, Path(runbook), path(plan))
+        keep_rehearsed(folder, folder.path.parent / REHEARSALS)
     return folder

@@ -31,7 +31,7 @@ def undo_import(
     """Give imported VMs back: CloudStack forgets them, vCenter keeps them as they are. Never destroys anything.
 
     Args:
-        run_folder: The folder of the run, on the worker, whose VMs are given back; networks it made are deleted last.
+        run_folder: The folder (path, or URL) of the run whose VMs are given back; networks it made are deleted last.
         vm: Only this VM, by its name in vCenter. Needed without a run folder.
         dry_run: Show what would happen and what stands against it; change nothing.
         site: Name of the site's credentials blocks. Empty: the settings of the worker.

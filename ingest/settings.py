@@ -22,7 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -38,20 +47,43 @@ SecretStore = Callable[[str], str | None]
 
 
 class RunSettings(BaseModel):
-    """Defaults of a run. `folder` holds one sub-folder per run; `rules` is the operator's mapping file, `checks`
-    a suite of expectations of their own; `state` keeps what must outlive a run, such as the database of a local
-    Prefect server. `ledger` is the path of a SQLite file or a URL, `postgresql://user@host/database`, which several
-    machines can share; without it `ledger.db` in `state`. Secret, because a URL may hold a password. `site` says which
-    site these settings belong to: runs of that name may use them where Prefect has no credentials block."""
+    """Defaults of a run. `folder` holds one sub-folder per run. A URL of fsspec there (`s3://bucket/runs`,
+    `file:///srv/runs`) means: runs work in the sub-folder runs of `state` and publish their folders at the URL, for
+    other machines to go on from; `published` says the same with a working folder of one's own. `rules` is the
+    operator's mapping file, `checks` a suite of expectations of their own; `state` keeps what must outlive a run, such
+    as the database of a local Prefect server. `ledger` is the path of a SQLite file or a URL,
+    `postgresql://user@host/database`, which several machines can share; without it `ledger.db` in `state`. Secret,
+    because a URL may hold a password. `site` says which site these settings belong to: runs of that name may use them
+    where Prefect has no credentials block."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path = Path("runs")
+    published: str = ""
     rules: Path | None = None
     checks: Path | None = None
     state: Path = Path(".ingest")
     ledger: SecretStr | None = None
     site: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _publish(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "://" not in str(values.get("folder", "")):
+            return values
+        return values | {"folder": Path(values.get("state", ".ingest")) / "runs", "published": str(values["folder"])}
+
+    @field_validator("published")
+    @classmethod
+    def _without_password(cls, url: str) -> str:
+        if _has_password(url):
+            raise ValueError("no password in the URL: everybody sees it; the file system looks in the environment")
+        return url.rstrip("/")
+
+    def at(self, folder: str) -> RunSettings:
+        """The same with another folder or URL; '' changes nothing."""
+        changed = self.model_dump(exclude={"published"}) | {"folder": folder}
+        return type(self).model_validate(changed) if folder else self
 
 
 Section = TypeVar("Section", bound=BaseModel)

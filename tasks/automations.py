@@ -19,6 +19,9 @@ from tasks.notice import Happening
 TAG = "ingest"
 BUDGET_EVENT = "ingest.failure-budget.used-up"
 
+REHEARSAL_ENDINGS = ("prefect.flow-run.Regressed", "prefect.flow-run.NotToItsEnd")
+"""Events of the failed states a rehearsal has names of its own for (`flows.rehearse`)."""
+
 HEARTBEAT_S = 30
 """How often a run says that it is alive: PREFECT_FLOWS_HEARTBEAT_FREQUENCY in prefect.yaml and prefect/worker.env."""
 DEAD_AFTER_S = 3 * HEARTBEAT_S
@@ -53,7 +56,7 @@ def automations(notice: UUID) -> list[AutomationCore]:
         _noticed(
             "ingest: run failed",
             "Failed, crashed or timed out.",
-            {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut"},
+            {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut", *REHEARSAL_ENDINGS},
             "failed",
             notice,
         ),

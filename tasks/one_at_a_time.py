@@ -6,12 +6,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import httpx
 from prefect import get_client
 from prefect.concurrency.sync import concurrency
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound
+
+from tasks.server_traffic import SERVER_AWAY
 
 log = logging.getLogger("ingest.flow")
+
+# The slot of a run whose host died is free again before the run is noticed (`tasks.automations.DEAD_AFTER_S`), so that
+# a Retry does not wait for it. Prefect's shortest.
+LEASE_S = 60
 
 
 def limit_name(site: str) -> str:
@@ -35,12 +40,14 @@ def one_at_a_time(site: str) -> Iterator[None]:
             return
     held = ExitStack()
     held.enter_context(
-        concurrency(limit_name(site), occupy=1, lease_duration=300, strict=True, raise_on_lease_renewal_failure=False)
+        concurrency(
+            limit_name(site), occupy=1, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False
+        )
     )
     try:
         yield
     finally:
         try:
             held.close()
-        except (httpx.HTTPError, PrefectException) as error:
+        except SERVER_AWAY as error:
             log.warning("the slot of %s is given back when its lease runs out: %s", limit_name(site), error)

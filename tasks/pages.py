@@ -27,7 +27,7 @@ def live_page(
         lines += ["## What needs a hand, by cause\n", causes_table(failures)]
     if rows:
         table = [
-            {"row": one.row, "VM": _text(one.vm), "state": one.state, "seconds": _seconds(one), "why": _text(one.error)}
+            {"row": one.row, "VM": plain(one.vm), "state": one.state, "seconds": _seconds(one), "why": plain(one.error)}
             for one in rows
         ]
         lines += ["## Rows\n", markdown_table(("row", "VM", "state", "seconds", "why"), table)]
@@ -38,13 +38,13 @@ def clock_page(read: ClockRead, notes: Sequence[str], *, folder: str) -> str:
     """A recovery at work: the RTO clock wave by wave, then what happened, the newest first."""
     table = [
         {
-            "wave": _text(one.name),
+            "wave": plain(one.name),
             "state": one.state,
             "target": _span(one.target_s),
             "left": _span(one.left_s),
             "over after": _span(one.end_s),
             "RTO": one.text,
-            "why": _text(one.reason),
+            "why": plain(one.reason),
         }
         for one in read.clock.readings
     ]
@@ -53,7 +53,7 @@ def clock_page(read: ClockRead, notes: Sequence[str], *, folder: str) -> str:
         markdown_table(("wave", "state", "target", "left", "over after", "RTO", "why"), table),
         f"Folder on the worker: `{folder}`\n",
     ]
-    return "\n".join([*lines, *(f"- {_text(note)}" for note in reversed(notes))])
+    return "\n".join([*lines, *(f"- {plain(note)}" for note in reversed(notes))])
 
 
 def _span(seconds: float | None) -> str:
@@ -78,10 +78,10 @@ def causes_table(failures: Sequence[FailedTogether]) -> str:
         {
             "rows": len(one.rows),
             "status": one.status,
-            "cause": _text(one.what),
-            "words": _text(one.words),
-            "cure": _text(one.cure),
-            "VMs": _text(one.named(_MOST_NAMES)),
+            "cause": plain(one.what),
+            "words": plain(one.words),
+            "cure": plain(one.cure),
+            "VMs": plain(one.named(_MOST_NAMES)),
         }
         for one in failures[:_MOST_CAUSES]
     ]
@@ -94,7 +94,7 @@ def _seconds(one: RowPicture) -> str:
     return "" if one.state == "waiting" or not one.for_s else f"{one.for_s:.1f}"
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """Names and words as they are: nothing in them is markup."""
     short = text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + "..."
     return re.sub(r"([\\`*_\[\]<>~])", r"\\\1", short)

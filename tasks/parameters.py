@@ -170,6 +170,31 @@ class Approval(_Group):
     )
 
 
+class Share(_Group):
+    """A site of a fleet and how its VMs are imported. What is left as it is here comes from the site's deployment."""
+
+    site: SiteName = Field(min_length=1, title="Site", description="The name of its credentials blocks.")
+    deployment: str = Field(
+        "",
+        max_length=200,
+        title="Deployment",
+        description="Of the flow import-vms, whose queue is the site's. Empty: import-SITE.",
+    )
+    run_per_cluster: bool = Field(
+        False,
+        title="A run for each cluster",
+        description="One run for every CloudStack cluster named in the selection, instead of one for all. They wait "
+        "for each other, unless the site's limit has more slots.",
+    )
+    selection: Selection = Field(Selection(), title="Selection", description="Which VMs of the site.")
+    planning: Planning = Field(Planning(), title="Planning", description="Where its plan comes from.")
+    limits: Limits = Field(Limits(), title="Limits", description="How fast.")
+    safety: Safety = Field(Safety(), title="Safety", description="What stops the line.")
+
+
+Shares = Annotated[list[Share], Field(min_length=1, max_length=500)]
+
+
 def path(text: str) -> Path | None:
     """A path out of a field of the form; None when it was left empty."""
     return Path(text) if text else None

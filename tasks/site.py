@@ -14,7 +14,7 @@ from prefect.blocks.system import Secret
 from prefect.variables import Variable
 
 from ingest.errors import SettingsError
-from ingest.settings import Settings, load_settings
+from ingest.settings import RunSettings, Settings, load_settings
 from tasks.blocks import CloudStackCredentials, VCenterCredentials, block_title, credentials
 
 SITES_VARIABLE = "ingest_sites"
@@ -58,6 +58,12 @@ def site_settings(site: str = "") -> Settings:
         endpoints={section: block.endpoint() for section, block in found.items() if block is not None},
         run_values=_run_values(site),
     )
+
+
+def run_settings_of(site: str = "") -> RunSettings:
+    """Where the runs and the ledger of a site are. Its credentials are neither looked for nor read."""
+    settings = load_settings(secrets=block_secret)
+    return (replace(settings, run_values=_run_values(site)) if site else settings).run
 
 
 def _run_values(site: str) -> Mapping[str, Any]:

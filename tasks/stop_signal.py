@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect import get_client
-from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
+
+from tasks.server_traffic import SERVER_AWAY
 
 log = logging.getLogger("ingest.flow")
 
@@ -30,7 +31,7 @@ def stop_signal(every_s: float = 5.0) -> Iterator[threading.Event]:
             try:
                 with get_client(sync_client=True) as client:
                     state = client.read_flow_run(run_id).state
-            except (OSError, PrefectException, RuntimeError) as error:
+            except SERVER_AWAY as error:
                 log.debug("the Prefect server does not answer: %s", error)  # away: keep working
                 continue
             if state and (state.is_cancelling() or state.is_cancelled() or state.is_crashed()):

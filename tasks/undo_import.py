@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -11,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.engine.ledger import open_ledger
 from ingest.report.tables import record
-from ingest.stages.run_folder import existing_run_folder
+from ingest.stages.elsewhere import run_folder_at
 from ingest.stages.undo_import import UndoRow
 from ingest.stages.undo_import import undo_import as undo
 from tasks.artifacts import table
@@ -26,7 +25,7 @@ def undo_import(folder: str | None, vm: str, dry_run: bool, stop: threading.Even
     with open_ledger(settings.run) as ledger, ledger.keep_alive():
         rows = undo(
             settings.cloudstack,
-            existing_run_folder(Path(folder)) if folder else None,
+            run_folder_at(folder, settings.run) if folder else None,
             vm=vm,
             dry_run=dry_run,
             stop=stop,

@@ -25,6 +25,7 @@ WITH_BLOCKS = [
     "docs/how-to/interrupted-and-undo.md",
     "docs/how-to/recover.md",
     "docs/how-to/register-replicas.md",
+    "docs/how-to/rehearse.md",
     "docs/how-to/rules.md",
     "docs/how-to/prefect.md",
     "docs/how-to/runbooks.md",

@@ -41,7 +41,7 @@ def discover(
     """
     settings = load_settings(config)
     vcenter = settings.vcenter
-    with fresh_run_folder(settings.run.folder) as run_folder, talk.status("reading vCenter"):
+    with fresh_run_folder(settings.run.folder, settings.run.published) as run_folder, talk.status("reading vCenter"):
         found = discover_networks(vcenter, run_folder, Scope(datacenter, cluster, folder), include_unused=unused)
     rows = csv_rows(found.networks_csv.read_bytes())
     show(rows, list(rows[0]) if rows and format == "csv" else COLUMNS, format)

@@ -51,7 +51,7 @@ def drift(
         return 0
     settings = load_settings(config)
     vcenter, cloudstack = settings.vcenter, settings.cloudstack
-    with fresh_run_folder(settings.run.folder) as folder, shown(talk):
+    with fresh_run_folder(settings.run.folder, settings.run.published) as folder, shown(talk):
         tell(StageStarted("discover_networks"))
         found = discover_networks(vcenter, folder, Scope(datacenter))
         tell(StageDone("discover_networks", f"{found.vms} VMs on {found.networks} networks"))

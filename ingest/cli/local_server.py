@@ -33,11 +33,12 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(home: Path, port: int = 0) -> Iterator[PrefectServer]:
+def prefect_server(home: Path, port: int = 0, database: str = "") -> Iterator[PrefectServer]:
     """The server named by PREFECT_API_URL, or one started here for the time of the block.
 
     Sets this process's environment so that flows imported inside the block use it. `home` keeps database and log of
-    a server started here; `port` 0 chooses a free one. Raises Transient when the server does not come up, with the end
+    a server started here; `port` 0 chooses a free one; `database` is a URL (`postgresql+asyncpg://...`) instead of the
+    SQLite file in `home`. Raises Transient when the server does not come up, with the end
     of its log.
     """
     no_telemetry(os.environ)
@@ -55,7 +56,7 @@ def prefect_server(home: Path, port: int = 0) -> Iterator[PrefectServer]:
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            env=_server_environment(home),
+            env=_server_environment(home, database),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -70,12 +71,12 @@ def prefect_server(home: Path, port: int = 0) -> Iterator[PrefectServer]:
         stop(process, "Prefect server", (signal.SIGINT, 10.0), (signal.SIGTERM, 5.0))
 
 
-def _server_environment(home: Path) -> dict[str, str]:
+def _server_environment(home: Path, database: str) -> dict[str, str]:
     environment = dict(os.environ)
     no_telemetry(environment)
     environment |= profile("server.env") | {
         "PREFECT_HOME": str(home.resolve()),
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home.resolve() / 'prefect.db'}",
+        "PREFECT_API_DATABASE_CONNECTION_URL": database or f"sqlite+aiosqlite:///{home.resolve() / 'prefect.db'}",
     }
     environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
     return environment

@@ -82,6 +82,11 @@ COMMANDS = {
     "fail-back": "Give back what a recovery did, the last wave first. Shows only, until --yes.\n\n"
     "Stops what it started, gives back what it imported, with --unregister unregisters what it registered. Exit "
     "codes: 0 all can be or was given back, 3 something stands against some, 4 some was not given back, 5 stopped.",
+    "rehearse": "Go through a plan or a runbook on a copy of the site, in accelerated time. Touches nothing real.\n\n"
+    "Exit codes: 0 all would come through, 3 something got worse since the last rehearsal, 4 some rows would fail, "
+    "5 it did not come to its end.",
+    "drill": "Go through a plan on a copy of the site while things go wrong, and grade it. Touches nothing real.\n\n"
+    "Exit codes: 0 passed (finished, no row lost, no VM imported twice), 4 not.",
     "twin": "An embedded vCenter and CloudStack that share one world, on loopback.",
 }
 GROUPS = ("runbook", "twin")

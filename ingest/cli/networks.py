@@ -68,7 +68,7 @@ def networks(
 def _create(list_csv: Path, yes: bool, config: Path | None, format_: Format) -> int:
     settings = load_settings(config)
     endpoint = settings.cloudstack
-    with fresh_run_folder(settings.run.folder) as folder, talk.status("asking CloudStack"):
+    with fresh_run_folder(settings.run.folder, settings.run.published) as folder, talk.status("asking CloudStack"):
         rows = create_networks(endpoint, list_csv, folder, dry_run=not yes)
     _show(rows, format_)
     counts = Counter(row.status for row in rows)

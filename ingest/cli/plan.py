@@ -71,7 +71,7 @@ def plan(
     rules = rules or run.rules
     checks = checks or run.checks
     look_at_inputs(rules, diff, update, checks)
-    with fresh_run_folder(run.folder) as folder, shown(talk):
+    with fresh_run_folder(run.folder, run.published) as folder, shown(talk):
         tell(StageStarted("discover_networks"))
         found = discover_networks(vcenter, folder, Scope(datacenter))
         tell(StageDone("discover_networks", f"{found.vms} VMs on {found.networks} networks"))

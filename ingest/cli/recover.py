@@ -21,6 +21,8 @@ from ingest.recovery.preview import Preview, preview
 from ingest.recovery.report import Report
 from ingest.recovery.sequence import Missing, Recovered, Recovery, RecoveryOptions, begin_folder
 from ingest.recovery.sequence import recover as go
+from ingest.rehearsal.papers import REHEARSALS
+from ingest.rehearsal.runbook_run import keep_rehearsed
 from ingest.report.tables import record
 from ingest.settings import Settings, load_settings
 from ingest.stages.import_batch import ImportOptions
@@ -90,6 +92,7 @@ def recover(
         assert runbook is not None  # noqa: S101  decided above
         with fresh_run_folder(settings.run.folder) as folder:
             begin_folder(folder, runbook, plan)
+            keep_rehearsed(folder, settings.run.folder / REHEARSALS)
     if not yes:
         with talk.status("looking at both sides"):
             shown = preview(settings, folder, options)

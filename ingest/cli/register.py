@@ -84,7 +84,7 @@ def register(
         raise UsageError("name --datastore and --cluster", cure="ingest register --help")
     options = RegisterOptions(datastore, cluster, datacenter, folder, pool, host, below, at_once)
     with (
-        fresh_run_folder(settings.run.folder) as run,
+        fresh_run_folder(settings.run.folder, settings.run.published) as run,
         talk.status("asking vCenter") as line,
         open_ledger(settings.run) as ledger,
         ledger.keep_alive(),

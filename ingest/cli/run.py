@@ -19,8 +19,9 @@ from ingest.errors import UsageError
 from ingest.model.outcome import URGENCY, Outcome, summary
 from ingest.report.tables import record
 from ingest.settings import load_settings
+from ingest.stages.elsewhere import run_folder_at
 from ingest.stages.inputs import look_at_inputs
-from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS, existing_run_folder
+from ingest.stages.run_folder import CALLS_CSV, REPORT, RESULTS
 from ingest.stages.validate import call_row
 
 if TYPE_CHECKING:
@@ -110,15 +111,14 @@ def run(
     """
     if max_concurrent_imports > 100 or batch_size > 25:
         raise UsageError("at most 100 imports in flight and 25 rows a batch", cure="ingest run --help")
-    if resume:
-        if plan or rules:
-            raise UsageError("a run that is resumed has its plan", place=str(resume), cure="leave out plan and --rules")
-        existing_run_folder(resume)
+    if resume and (plan or rules):
+        raise UsageError("a run that is resumed has its plan", place=str(resume), cure="leave out plan and --rules")
     if config:
         import os
 
         os.environ["INGEST_CONFIG"] = str(config)
     settings = load_settings()
+    there = run_folder_at(resume, settings.run) if resume else None
     _ = settings.vcenter, settings.cloudstack  # missing settings are told before a server is started
     look_at_inputs(rules or settings.run.rules, plan, None, checks or settings.run.checks)
     with (
@@ -132,7 +132,7 @@ def run(
 
         result = run_import(
             dry_run=not yes,
-            resume=str(resume or ""),
+            resume=str(there.path if there else ""),
             selection=Selection(clusters=cluster or [], datacenter=datacenter or ""),
             planning=Planning(
                 plan=str(plan or ""),

@@ -20,7 +20,7 @@ from ingest.runbook.assignment import Assignment, assign_waves, summary
 from ingest.runbook.page import render_runbook
 from ingest.runbook.runbook_file import RunbookFile, read_runbook
 from ingest.runbook.spans import in_words
-from ingest.stages.run_folder import write_atomically
+from ingest.stages.atomic import write_atomically
 
 app = App(name="runbook", help="A recovery described as waves with targets: check it, print it. Changes nothing.")
 COLUMNS = ("where", "vm", "rule", "level", "message", "fix")

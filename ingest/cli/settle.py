@@ -15,8 +15,9 @@ from ingest.engine.ledger import open_ledger
 from ingest.errors import SettingsError, UsageError
 from ingest.report.tables import record
 from ingest.settings import Settings, load_settings
+from ingest.stages.elsewhere import run_folder_at
 from ingest.stages.power_switch import VCenterPower
-from ingest.stages.run_folder import JOURNAL, RESULTS, existing_run_folder
+from ingest.stages.run_folder import JOURNAL, RESULTS
 from ingest.stages.settle import SETTLED_COLUMNS, settle_run
 
 _OPEN = frozenset({"unknown", "incomplete", "running"})
@@ -50,7 +51,7 @@ def settle(
         Format of the list on stdout.
     """
     settings = load_settings(config)
-    folder = existing_run_folder(run_folder or _newest(settings.run.folder))
+    folder = run_folder_at(run_folder or _newest(settings.run.folder), settings.run)
     with (
         talk.status("asking CloudStack"),
         open_ledger(settings.run) as ledger,

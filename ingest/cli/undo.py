@@ -13,7 +13,8 @@ from ingest.engine.ledger import open_ledger
 from ingest.errors import UsageError
 from ingest.report.tables import record
 from ingest.settings import load_settings
-from ingest.stages.run_folder import UNDO, existing_run_folder
+from ingest.stages.elsewhere import run_folder_at
+from ingest.stages.run_folder import UNDO
 from ingest.stages.undo_import import UNDO_COLUMNS, UndoRow, undo_import
 
 _DONE = frozenset({"undone", "already", "deleted", "to-undo", "to-delete"})
@@ -48,8 +49,8 @@ def undo(
     """
     if run_folder is None and not vm:
         raise UsageError("name a run's folder, or --vm and a VM", cure="ingest undo --help")
-    folder = existing_run_folder(run_folder) if run_folder else None
     settings = load_settings(config)
+    folder = run_folder_at(run_folder, settings.run) if run_folder else None
     with talk.status("asking CloudStack"), open_ledger(settings.run) as ledger, ledger.keep_alive():
         rows = undo_import(settings.cloudstack, folder, vm=vm, dry_run=not yes, ledger=ledger)
     show([record(row) for row in rows], UNDO_COLUMNS, format)

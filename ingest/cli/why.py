@@ -51,7 +51,7 @@ def _saved(snapshot: Path) -> Snapshot:
 def _fresh(config: Path | None) -> Snapshot:
     settings = load_settings(config)
     vcenter, cloudstack = settings.vcenter, settings.cloudstack
-    with fresh_run_folder(settings.run.folder) as folder, shown(talk):
+    with fresh_run_folder(settings.run.folder, settings.run.published) as folder, shown(talk):
         discover_networks(vcenter, folder)
         list_unmanaged(cloudstack, folder)
         talk.print(f"snapshot: {folder.path / SNAPSHOT}", markup=False)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from ingest.recovery.course import VmOnCourse, WaveOnCourse, kept_runbook, read_course
 from ingest.recovery.notes import Signed
@@ -18,8 +18,9 @@ from ingest.report.tables import csv_rows
 from ingest.runbook.clock import Clock, Reading
 from ingest.runbook.model import Runbook
 from ingest.runbook.spans import in_words
-from ingest.stages.run_folder import RECOVERY_JSON, RECOVERY_PAGE, REGISTERED_CSV, RunFolder
+from ingest.stages.run_folder import RECOVERY_JSON, RECOVERY_PAGE, REGISTERED_CSV, REHEARSED, RunFolder
 
+_REHEARSED = TypeAdapter(dict[str, float])
 RPO = (
     "This report speaks of time only: how soon VMs served again (RTO). How old their data are (RPO) is a matter of the "
     "replication, and nothing here was measured of it."
@@ -146,6 +147,12 @@ def make_report(
         strangers=course.strangers if course else (),
         warnings=clock.warnings,
     )
+
+
+def rehearsed_in(folder: RunFolder) -> dict[str, float]:
+    """What the last rehearsal took, as whoever began this recovery found it; {} when there was none."""
+    path = folder.file(REHEARSED)
+    return _REHEARSED.validate_json(path.read_bytes()) if path.exists() else {}
 
 
 def write_report(folder: RunFolder, report: Report) -> None:

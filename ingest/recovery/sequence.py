@@ -35,7 +35,7 @@ from ingest.recovery.people import GO_ON, NOBODY, People, Request, SignaturePend
 from ingest.recovery.planning import discover, plan
 from ingest.recovery.preconditions import StoredPlan, examine, missing
 from ingest.recovery.registration import register_sites
-from ingest.recovery.report import Report, make_report, write_report
+from ingest.recovery.report import Report, make_report, rehearsed_in, write_report
 from ingest.recovery.results import VmResult, WaveResult, read_wave, write_wave
 from ingest.recovery.timing import REAL_TIME, Timing
 from ingest.recovery.watch import Watch
@@ -278,6 +278,7 @@ class Recovery:
             clock=self.watch.read(),
             signatures=self.notes.signatures(),
             stopped=self._over,
+            rehearsed=rehearsed_in(self.folder),
         )
         write_report(self.folder, report)
         return report

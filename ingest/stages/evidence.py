@@ -16,6 +16,7 @@ from ingest.engine.evidence import Evidence, pack
 from ingest.engine.ledger import Ledger, RunRecord
 from ingest.errors import SettingsError
 from ingest.settings import Settings
+from ingest.stages.atomic import write_atomically
 from ingest.stages.run_folder import (
     APPROVAL,
     CALLS_CSV,
@@ -38,7 +39,6 @@ from ingest.stages.run_folder import (
     STORED_PLAN,
     UNREGISTERED,
     RunFolder,
-    write_atomically,
 )
 
 PACKED = (

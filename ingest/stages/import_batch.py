@@ -172,6 +172,7 @@ class ImportRun:
             self._ledger.close_run(self._who.run_id, status)
         finally:
             self._stack.close()
+            self._folder.publish(JOURNAL)
 
     def waves(self) -> list[list[PlannedImport]]:
         """The calls by wave, in order."""

@@ -1,17 +1,25 @@
-"""A run's folder: one place for every artefact, each written whole or not at all."""
+"""A run's folder: one place for every artefact, each written whole or not at all.
+
+It is a local folder: the journal is appended and synced line by line. One that is published has a copy at a place other
+machines reach: each artefact is put there the moment it is written, the journal when the run is over. The file
+`published.txt` says where.
+"""
 
 from __future__ import annotations
 
-import os
+import logging
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest.errors import UsageError
+from ingest.errors import RemoteError, UsageError
+from ingest.stages.atomic import write_atomically
+from ingest.stages.place import Place
+
+log = logging.getLogger("ingest.stages")
 
 INVENTORY = "inventory.json"
 NETWORKS_JSON = "networks.json"
@@ -47,7 +55,17 @@ COURSE = "course.json"
 RECOVERY_JSON = "recovery.json"
 RECOVERY_PAGE = "recovery.html"
 FAIL_BACK = "fail_back.csv"
+REHEARSED = "rehearsed.json"
+REHEARSAL_JSON = "rehearsal.json"
+REHEARSAL_PAGE = "rehearsal.html"
+DRILL_JSON = "drill.json"
+DRILL_PAGE = "drill.html"
 APPROVAL = "approval.json"
+PUBLISHED = "published.txt"
+
+_NEEDED_ELSEWHERE = frozenset({SNAPSHOT, PLAN, FINDINGS, CALLS_JSON, SEEN_ROWS, APPROVAL, FLOW_RUN})
+"""Without these another machine could not go on. The rest tells of things done, or can be made again: a place that
+cannot be reached must not make it fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +79,36 @@ class RunFolder:
         return self.path / name
 
     def write(self, name: str, content: bytes) -> Path:
-        """Write an artefact atomically; raises UsageError when the disk or the rights do not allow it."""
+        """Write an artefact atomically, and publish it; raises UsageError when the disk or the rights do not allow it,
+        RemoteError when another machine could not go on from what is published."""
         path = self.file(name)
         write_atomically(path, content)
+        self._publish(name, content)
         return path
+
+    def publish(self, name: str) -> None:
+        """Publish an artefact that was not written by `write`."""
+        if self.published and self.file(name).exists():
+            self._publish(name, self.file(name).read_bytes())
+
+    @property
+    def published(self) -> Place | None:
+        """Where the copy is, None when there is none."""
+        try:
+            return Place(self.file(PUBLISHED).read_text(encoding="utf-8").strip())
+        except FileNotFoundError:
+            return None
+
+    def _publish(self, name: str, content: bytes) -> None:
+        place = self.published
+        if place is None:
+            return
+        try:
+            place.put(name, content)
+        except RemoteError as error:
+            if name in _NEEDED_ELSEWHERE:
+                raise
+            log.warning("%s stands in %s only: %s", name, self.path, error.message)
 
     def need(self, name: str, *, made_by: str) -> Path:
         """The path of an artefact an earlier stage must have written; raises UsageError naming that stage."""
@@ -88,15 +132,26 @@ def new_run_folder(parent: Path, *, now: datetime | None = None) -> RunFolder:
 
 
 @contextmanager
-def fresh_run_folder(parent: Path) -> Iterator[RunFolder]:
-    """A new run folder for the block; when the block fails before anything was written, the folder goes away again."""
+def fresh_run_folder(parent: Path, published: str = "") -> Iterator[RunFolder]:
+    """A new run folder for the block; when the block fails before anything was written, the folder goes away again.
+
+    `published` is the URL of the place where it has a copy, in a folder of the same name; '' for none.
+    """
     folder = new_run_folder(parent)
+    if published:
+        publish_to(folder, Place(published))
     try:
         yield folder
     except BaseException:
-        if not any(folder.path.iterdir()):
+        if not {one.name for one in folder.path.iterdir()} - {PUBLISHED}:
+            folder.file(PUBLISHED).unlink(missing_ok=True)
             folder.path.rmdir()
         raise
+
+
+def publish_to(folder: RunFolder, runs: Place) -> None:
+    """From now on the folder's artefacts are published below `runs`."""
+    write_atomically(folder.file(PUBLISHED), f"{runs.below(folder.path.resolve().name).url}\n".encode())
 
 
 def existing_run_folder(path: Path) -> RunFolder:
@@ -104,30 +159,3 @@ def existing_run_folder(path: Path) -> RunFolder:
     if not path.is_dir():
         raise UsageError("is not a run folder", place=str(path), cure="give the folder a run printed")
     return RunFolder(path)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Temporary file in the same folder, fsync, rename, fsync of the folder: whole or not at all, or UsageError."""
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror}", place=str(path), cure="check folder and rights"
-        ) from None
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise UsageError(
-            f"cannot be written: {error.strerror}", place=str(path), cure="check space and rights"
-        ) from None

@@ -448,6 +448,7 @@ class Cloud:
     import_jitter_seconds: float = 0.0
     import_seconds_per_disk: float = 0.0
     import_seconds_per_nic: float = 0.0
+    import_seconds_seen: list[float] = field(default_factory=list)  # imports elsewhere: one is drawn for each VM
     list_seconds_per_vm: float = 0.0
     power_seconds: float = 1.0  # a start, or a guest shutdown; a power off takes no time
     job_cleaner_seconds: float = 10.0  # how often expired jobs are deleted; 0: at once

@@ -344,6 +344,7 @@ class World:
     cloud: Cloud = field(default_factory=Cloud)
     clock: Clock = field(default_factory=Clock, repr=False, compare=False)
     power_watchers: list[Callable[[VM], None]] = field(default_factory=list, repr=False, compare=False)
+    import_watchers: list[Callable[[str, str], None]] = field(default_factory=list, repr=False, compare=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -368,6 +369,11 @@ class World:
         for tell in self.power_watchers:
             tell(vm)
         self.touch(vm)
+
+    def tell_import(self, what: Literal["accepted", "over"], vm_name: str) -> None:
+        """Tell who wants to know that an import was taken, or that nobody works at it any more; the lock is held."""
+        for tell in self.import_watchers:
+            tell(what, vm_name)
 
     def touch(self, vm: VM) -> None:
         """Mark a VM as changed; call with the lock held."""

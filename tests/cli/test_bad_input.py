@@ -58,7 +58,7 @@ def test_unreachable_cloudstack(
 ) -> None:
     monkeypatch.setenv("INGEST_CLOUDSTACK_URL", f"https://127.0.0.1:{closed_port}/client/api")
     ingest("plan").refused(6, f"127.0.0.1:{closed_port}")
-    assert not any("snapshot" in name or "plan" in name for name in _left_behind(tmp_path))
+    assert not any(name.endswith(("snapshot.json", "plan.csv")) for name in _left_behind(tmp_path))
 
 
 def test_wrong_password(ingest: Ingest, site: Twin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -29,18 +31,34 @@ READY_S = 60
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The URL of a server whose user may make schemas."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        yield given
+    with running_postgresql() as url:
+        if not url:
+            pytest.skip(f"no PostgreSQL: {VARIABLE} is not set and /usr/lib/postgresql has no initdb")
+        yield url
+
+
+@contextmanager
+def running_postgresql() -> Iterator[str]:
+    """The URL of a server for the time of the block, '' where there is none."""
+    given, programs = os.environ.get(VARIABLE), _programs()
+    if given or not programs:
+        yield given or ""
         return
-    programs = _programs()
-    if programs is None:
-        pytest.skip(f"no PostgreSQL: {VARIABLE} is not set and /usr/lib/postgresql has no initdb")
     folder = Path(tempfile.mkdtemp(prefix="ledger-postgresql-"))
     try:
         yield from _started(programs, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """The URL of a database with nothing in it: Prefect keeps no schema of its own within one."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
 
 
 @pytest.fixture

@@ -153,6 +153,8 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
         ("import-vms/import", {"safety": {"on_critical": "ignore"}}, "safety.on_critical"),
         ("plan-vms/plan-nightly", {"selection": {"clusters": "c1"}}, "selection.clusters"),
         ("undo-import/undo", {"dry_run": "perhaps"}, "dry_run"),
+        ("import-fleet/fleet", {"sites": []}, "sites"),
+        ("import-fleet/fleet", {"sites": [{"site": "fra1", "limits": {"batch_size": 26}}]}, "batch_size"),
     ],
 )
 def test_bad_parameters_are_refused_before_a_run_exists(
@@ -172,6 +174,7 @@ def test_the_form_explains_and_orders_every_field(server: PrefectServer, deploye
         "plan-vms/plan-nightly",
         "import-vms/import",
         "undo-import/undo",
+        "import-fleet/fleet",
         "notice/notice",
     ):
         schema = _call(server, "GET", f"/deployments/name/{name}")["parameter_openapi_schema"]

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,25 +188,28 @@ def test_killed_again_and_again_each_time_a_little_later(plan: Path, tmp_path: P
 def test_killed_at_random_moments(plan: Path, tmp_path: Path) -> None:
     """100 of them with INGEST_KILLS=100. A recovery that is over is checked, and the next one takes those left."""
     chance = random.Random(SEED)
-    kills, worlds, latest_s = 0, 0, 4.0
+    with scene(tmp_path / "whole", plan) as site:
+        began = time.monotonic()
+        assert site.run()
+        whole_s = time.monotonic() - began
+    kills, recoveries = 0, 0
     while kills < KILLS:
-        worlds += 1
-        with scene(tmp_path / str(worlds), plan) as site:
+        recoveries += 1
+        with scene(tmp_path / str(recoveries), plan) as site:
             ended = False
             while not ended and kills < KILLS:
-                ended = site.run(after_s=chance.uniform(0.1, latest_s))
+                ended = site.run(after_s=chance.uniform(0.05, 1.0) * whole_s)
                 kills += not ended
-                latest_s += 0.5  # a slow machine must come to an end as well
             assert ended or site.run()
             site.assert_each_once()
-    print(f"{kills} kills, {worlds} recoveries")
+    print(f"{kills} kills, {recoveries} recoveries of {whole_s:.0f} s")
 
 
 def test_killed_again_and_again_while_it_is_given_back(plan: Path, tmp_path: Path) -> None:
     with scene(tmp_path, plan) as site:
         own = set(site.world.vms)
         assert site.run()
-        for write in itertools.count(2):
+        for write in itertools.count(2, 3):
             if site.run(KillAt(write, durable=write % 2 == 0), back=True):
                 break
         assert write > 4, "it was killed"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import UsageError
+from ingest.stages.atomic import write_atomically
 from ingest.stages.run_folder import (
     PLAN,
     SNAPSHOT,
@@ -20,7 +21,6 @@ from ingest.stages.run_folder import (
     existing_run_folder,
     fresh_run_folder,
     new_run_folder,
-    write_atomically,
 )
 
 

@@ -35,6 +35,16 @@ def test_a_change_of_speed_does_not_jump() -> None:
     assert clock.now() == pytest.approx(before, abs=60)
 
 
+def test_what_clients_sign_is_judged_by_a_clock_that_nobody_hurries() -> None:
+    clock = Clock()
+    clock.run_at(1e6)
+    time.sleep(0.01)
+    assert (clock.moment() - clock.moment_of_clients()).total_seconds() > 5000
+    before = clock.moment_of_clients()
+    clock.jump(3600)  # set wrong, it refuses what is in time
+    assert (clock.moment_of_clients() - before).total_seconds() == pytest.approx(3600, abs=5)
+
+
 @pytest.mark.parametrize("speed", [0, -1])
 def test_a_clock_runs_forward(speed: float) -> None:
     with pytest.raises(ValueError, match="runs forward"):

@@ -6,7 +6,7 @@ the next step is taken, and stays in a history whose lines are chained by their 
 
 from ingest.engine.ledger.deeds import Deeds
 from ingest.engine.ledger.ledger import Ledger, Slot
-from ingest.engine.ledger.place import ledger_is_there, ledger_url, open_ledger
+from ingest.engine.ledger.place import durations_so_far, ledger_is_there, ledger_url, open_ledger
 from ingest.engine.ledger.records import (
     Begun,
     Break,
@@ -43,6 +43,7 @@ __all__ = [
     "Slot",
     "State",
     "VmKey",
+    "durations_so_far",
     "ledger_is_there",
     "ledger_url",
     "open_ledger",

@@ -35,7 +35,7 @@ class Database:
     """
 
     def __init__(self, url: str, clock: Clock | None) -> None:
-        self.url = _parsed(url)
+        self.url = parsed_url(url)
         self.place = self.url.set(query={}).render_as_string(hide_password=True)
         self._clock = clock or (time.time if self.sqlite else None)
         # SQLite lets waiting processes in at random; threads of one process need not wait like that.
@@ -140,7 +140,8 @@ class Database:
         )
 
 
-def _parsed(text: str) -> URL:
+def parsed_url(text: str) -> URL:
+    """The URL of a database a ledger can be in. Raises UsageError for any other."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # whose text may show the password

@@ -21,6 +21,7 @@ from ingest.engine.ledger.database import Clock, Database
 from ingest.engine.ledger.deeds import Deeds
 from ingest.engine.ledger.moments import iso
 from ingest.engine.ledger.processes import certainly_gone, process_mark
+from ingest.engine.ledger.reading import durations_query
 from ingest.engine.ledger.records import (
     FINAL,
     KEPT,
@@ -351,13 +352,8 @@ class Ledger:
 
     def durations(self, endpoint: str = "", limit: int = 500) -> list[float]:
         """Seconds from `submitted` to `imported`, the newest first, of one endpoint or of all."""
-        chosen = select(VM.c.finished_at - VM.c.submitted_at)
-        if endpoint:
-            chosen = chosen.join(RUN, RUN.c.run_id == VM.c.run_id).where(RUN.c.endpoint == endpoint)
-        chosen = chosen.where(VM.c.state == "imported", VM.c.submitted_at > 0, VM.c.finished_at >= VM.c.submitted_at)
         with self._database.reading() as connection:
-            newest = connection.execute(chosen.order_by(VM.c.finished_at.desc()).limit(limit))
-            return [float(seconds) for seconds in newest.scalars()]
+            return [float(seconds) for seconds in connection.execute(durations_query(endpoint, limit)).scalars()]
 
     # Within
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 
 from ingest.engine.ledger.ledger import Ledger
+from ingest.engine.ledger.reading import past_durations
 from ingest.errors import UsageError
 from ingest.settings import RunSettings
 
@@ -30,6 +31,11 @@ def open_ledger(run: RunSettings, *, holder: str = "", must_exist: bool = False)
             cure="the first import makes it; INGEST_RUN_LEDGER names another (docs/reference/settings.md)",
         )
     return Ledger(_url(run), holder=holder)
+
+
+def durations_so_far(run: RunSettings, endpoint: str = "") -> list[float]:
+    """Seconds earlier imports took, as the ledger the settings name knows them; [] when there is none. Only read."""
+    return past_durations(_url(run), endpoint) if ledger_is_there(run) else []
 
 
 def ledger_is_there(run: RunSettings) -> bool:

@@ -118,7 +118,7 @@ class Gateway:
     ) -> tuple[User, Account]:
         cloud = self._service.cloud
         user = verified_user(
-            cloud, parameters, self._service.world.clock.moment(), demand_expiry=demand_expiry, known=known
+            cloud, parameters, self._service.world.clock.moment_of_clients(), demand_expiry=demand_expiry, known=known
         )
         if not _from_allowed_network(client, configuration.text(cloud, "api.allowed.source.cidr.list")):
             raise Unverified

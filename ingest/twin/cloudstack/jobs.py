@@ -106,6 +106,8 @@ class JobEngine:
             world.cloud.jobs[job.id] = job
             world.cloud.journal.imports_accepted += plan.is_import
             RunningJob(world, job.id, plan, self._lost).note("accepted")
+            if plan.is_import:
+                world.tell_import("accepted", plan.vm)
             # Inside the lock: a loss of jobs between the row and the queue would leave one pending for ever.
             self._pool.submit(self._run, job, plan, self._lost)
         return job.id
@@ -189,6 +191,7 @@ class JobEngine:
             if plan.is_import:
                 with self._world.lock:
                     journal.imports_running -= 1
+                    self._world.tell_import("over", plan.vm)
 
     def _outcome(self, job: Job, plan: JobPlan, running: RunningJob) -> tuple[int, int, Json]:
         try:

@@ -44,6 +44,8 @@ class Service:
     def import_seconds(self, vm_name: str) -> float:
         """How long the import of a VM takes, disks and NICs apart: the same for one name in every run of one seed."""
         chance = random.Random(f"{self.world.seed}/{vm_name}")  # noqa: S311  durations, not secrets
+        if self.cloud.import_seconds_seen:
+            return chance.choice(self.cloud.import_seconds_seen)
         return self.cloud.import_seconds + chance.random() * self.cloud.import_jitter_seconds
 
     def order_of_list(self) -> random.Random:

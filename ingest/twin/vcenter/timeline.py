@@ -5,10 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-import time
 from collections.abc import Callable
 
-from ingest.twin.clock import Clock
+from ingest.twin.clock import GLANCE_S, Clock
 
 
 class Timeline:
@@ -30,9 +29,7 @@ class Timeline:
         with self._changed:
             if self._stopped:
                 return
-            heapq.heappush(
-                self._due, (time.monotonic() + self._clock.real_seconds(delay_s), next(self._numbers), action)
-            )
+            heapq.heappush(self._due, (self._clock.monotonic() + delay_s, next(self._numbers), action))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="twin-timeline", daemon=True)
                 self._thread.start()
@@ -50,9 +47,16 @@ class Timeline:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._stopped and (not self._due or self._due[0][0] > time.monotonic()):
-                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                while not self._stopped and (not self._due or self._left_s() > 0):
+                    self._changed.wait(self._really_s() if self._due else None)
                 if self._stopped:
                     return
                 _, _, action = heapq.heappop(self._due)
             action()
+
+    def _left_s(self) -> float:
+        return self._due[0][0] - self._clock.monotonic()
+
+    def _really_s(self) -> float:
+        real_s = self._clock.real_seconds(self._left_s())
+        return min(real_s, GLANCE_S) if self._clock.changeable else real_s

@@ -1,0 +1,74 @@
+"""The grade of a drill: from the twin's own journal, not from what the drilled program believes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from ingest.model.outcome import Outcome
+from ingest.model.request import PlannedImport
+from ingest.twin import truth
+from ingest.twin.world import World
+
+
+class Grade(BaseModel):
+    """`finished`: every row that was to be imported is. `lost`: rows whose end the program has wrong, or does not
+    know; `doubled`: VMs imported more than once. Both must be empty. `people`: what a person had to do, in order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    finished: bool
+    lost: tuple[str, ...]
+    doubled: tuple[str, ...]
+    people: tuple[str, ...]
+    left: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Finished, nothing lost, nothing doubled; how many hands it took is told apart."""
+        return self.finished and not self.lost and not self.doubled
+
+    @property
+    def words(self) -> str:
+        """The grade in a line."""
+        hands = f"{len(self.people)} times a person" if self.people else "without a hand"
+        if self.passed:
+            return f"passed, {hands}"
+        parts = [] if self.finished else [f"{len(self.left)} rows not imported"]
+        parts += [f"{len(self.lost)} rows lost"] if self.lost else []
+        parts += [f"{len(self.doubled)} VMs imported twice"] if self.doubled else []
+        return f"failed: {', '.join(parts)}; {hands}"
+
+
+def grade(world: World, calls: Sequence[PlannedImport], outcomes: Iterable[Outcome], people: Sequence[str]) -> Grade:
+    """The grade of an import of these calls."""
+    by_row = {outcome.row: outcome for outcome in outcomes}
+    with world.lock:
+        whole = set(truth.imported_once(world))
+        doubled = set(truth.duplicates(world))
+        completed = Counter(
+            instance.moref
+            for facts in world.cloud.journal.of("import-completed")
+            if (instance := world.cloud.instances.get(str(facts.get("instance", "")))) is not None
+        )
+    doubled |= {moref for moref, number in completed.items() if number > 1}
+    names = {call.moref: call.vm for call in calls}
+    lost, left = [], []
+    for call in calls:
+        outcome = by_row.get(call.row)
+        if outcome is None:
+            lost.append(f"{call.vm}: nothing is known of it")
+        elif (outcome.status == "imported") != (call.moref in whole):
+            there = "whole" if call.moref in whole else "not whole"
+            lost.append(f"{call.vm}: said to be {outcome.status}, and is {there} in CloudStack")
+        elif outcome.status != "imported":
+            left.append(f"{call.vm}: {outcome.status}: {outcome.error}")
+    return Grade(
+        finished=not left and not lost,
+        lost=tuple(lost),
+        doubled=tuple(names.get(moref, moref) for moref in sorted(doubled)),
+        people=tuple(people),
+        left=tuple(left),
+    )

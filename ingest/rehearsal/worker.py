@@ -1,0 +1,115 @@
+"""The worker of a drill, a process of its own that can be killed: `python -m ingest.rehearsal.worker`.
+
+It reads its order (one line of JSON) from stdin, says `ready` when all is imported that takes time to import, waits for
+`go`, works, and says how it ended in a line of JSON. When its stdin is closed nobody wants it any more, and it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ingest.engine.rows import Pace
+from ingest.errors import IngestError
+from ingest.model.endpoints import CloudStackEndpoint, HealthEndpoint, VCenterEndpoint
+from ingest.rehearsal.plan_run import import_plan
+from ingest.rehearsal.twin_settings import closed, run_settings
+from ingest.settings import Settings
+from ingest.stages.import_batch import ImportOptions
+from ingest.stages.run_folder import RunFolder
+
+READY, GO = "ready", "go"
+
+
+class Order(BaseModel):
+    """What a worker does, and where. Secrets are the twin's own; they come over a pipe all the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    cloudstack: dict[str, Any]
+    vcenter: dict[str, Any]
+    health: dict[str, Any]
+    max_concurrent_imports: int
+    batch_size: int
+    settle_s: float
+
+    @classmethod
+    def of(cls, settings: Settings, folder: Path, options: ImportOptions) -> Order:
+        """The order to import what the folder's calls say."""
+        cloudstack, vcenter = settings.cloudstack, settings.vcenter
+        return cls(
+            folder=folder,
+            cloudstack=cloudstack.model_dump(mode="json")
+            | {
+                "api_key": cloudstack.api_key.get_secret_value(),
+                "secret_key": cloudstack.secret_key.get_secret_value(),
+            },
+            vcenter=vcenter.model_dump(mode="json") | {"password": vcenter.password.get_secret_value()},
+            health=settings.health.model_dump(mode="json"),
+            max_concurrent_imports=options.max_concurrent_imports,
+            batch_size=options.batch_size,
+            settle_s=options.pace.settle_s,
+        )
+
+    def settings(self) -> Settings:
+        """The twin's settings again."""
+        return closed(
+            {
+                "cloudstack": CloudStackEndpoint.model_validate(self.cloudstack),
+                "vcenter": VCenterEndpoint.model_validate(self.vcenter),
+                "health": HealthEndpoint.model_validate(self.health),
+                "run": run_settings(self.folder),
+            }
+        )
+
+
+def work(order: Order) -> dict[str, str]:
+    """Go on with the folder's import; how it ended."""
+    options = ImportOptions(
+        max_concurrent_imports=order.max_concurrent_imports,
+        batch_size=order.batch_size,
+        pace=Pace(settle_s=order.settle_s),
+    )
+    try:
+        done = import_plan(order.settings(), RunFolder(order.folder), options)
+    except IngestError as error:
+        return {"stopped": error.message}
+    return {"stopped": done.systemic}
+
+
+def main() -> None:
+    """Read, wait, work, say."""
+    order = Order.model_validate_json(sys.stdin.readline())
+    _import_all()
+    _say(READY)
+    if sys.stdin.readline().strip() != GO:
+        return
+    threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
+    _say(json.dumps(work(order)))
+
+
+def _import_all() -> None:
+    import ingest.engine.power
+    import ingest.vsphere.session  # noqa: F401  pyVmomi takes its time
+
+
+def _end_with(stream: IO[str]) -> None:
+    while stream.readline():
+        pass
+    os._exit(1)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
