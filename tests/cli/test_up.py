@@ -38,9 +38,9 @@ def test_up_is_ready_to_click_run_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         text=True,
     )
+    assert process.stderr is not None
     try:
         said = ""
-        assert process.stderr is not None
         while "Ctrl-C ends" not in said:
             line = process.stderr.readline()
             assert line, said
@@ -48,7 +48,7 @@ def test_up_is_ready_to_click_run_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         ui = re.search(r"Prefect UI: (http://127\.0\.0\.1:\d+)", said)
         assert ui, said
         run = _press_run(f"{ui[1]}/api", "import-vms/import-demo")
-        assert run["state"]["message"] == "dry run: 55 would be imported", run["state"]
+        assert run["state"]["message"] == "dry run: 55 would be imported, 7 blocked", run["state"]
         (folder,) = tmp_path.glob(".ingest/up/runs/*")
         assert (folder / "calls.csv").exists()
         started = _below(process.pid)
@@ -58,6 +58,7 @@ def test_up_is_ready_to_click_run_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+        process.stderr.close()
     assert process.returncode == 0, rest
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
 
