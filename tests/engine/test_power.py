@@ -182,7 +182,7 @@ def test_tasks_that_do_not_do_it(site_of: Open, fate: str, problem: str) -> None
 
 
 def test_a_vm_another_task_works_on_is_waited_for(site_of: Open) -> None:
-    with site_of(task_s=0.3) as site:
+    with site_of(task_s=2) as site:
         NO_TOOLS(site)
         power_off(site.vcenter, site.vms[0].moref)
         (outcome,) = switch_off(site.vcenter, site.orders(), pace=PACE)

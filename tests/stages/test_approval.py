@@ -93,7 +93,7 @@ def test_an_approval_stands_for_its_run_and_its_plan(folder: RunFolder, tmp_path
 def test_the_summary_tells_what_would_be_switched_off(site: Site, folder: RunFolder, tmp_path: Path) -> None:
     text = summary_to_approve(folder, RunSettings(state=tmp_path / "state"))
     on = [vm.name for vm in site.world.vms.values() if vm.power_state == "poweredOn"]
-    assert f"**{len(on)} running VMs are asked to shut down**" in text
+    assert f"**{len(on)} running VMs to be asked to shut down**" in text
     assert all(f"`{name}`" in text for name in on)
     assert "| 1 | 2 | 0 |" in text
     assert "| 2 | 4 | 0 |" in text
