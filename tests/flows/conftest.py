@@ -1,13 +1,16 @@
-"""A twin per test."""
+"""A twin per test; the deployments and a worker on the server of the session."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ingest.cli.local_server import PrefectServer
 from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
 
@@ -25,3 +28,34 @@ def twin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Twin]:
         monkeypatch.setenv("INGEST_RUN_FOLDER", str(tmp_path / "runs"))
         monkeypatch.setenv("INGEST_RUN_STATE", str(tmp_path / "state"))
         yield running
+
+
+@pytest.fixture(scope="session")
+def deployed(server: PrefectServer) -> None:
+    """Everything `ingest setup` makes is on the server."""
+    from tasks.provisioning import provision
+
+    list(provision())
+
+
+@pytest.fixture
+def worker(server: PrefectServer, deployed: None, twin: Twin, tmp_path: Path) -> Iterator[None]:
+    """A worker whose environment points at the twin."""
+    environment = dict(os.environ) | {"PREFECT_API_URL": server.api_url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    with (tmp_path / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "worker", "start", "--pool", "ingest", "--type", "process"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from prefect.client.schemas.objects import State
 
 from flows.import_vms import import_vms, run_import
@@ -23,60 +19,9 @@ from ingest.stages.approval import read_approvals
 from ingest.stages.run_folder import existing_run_folder
 from ingest.twin.serving import Twin
 from tasks.parameters import Approval, Limits
-from tests.flows.test_deployments import _call as call_api
+from tests.flows.prefect_api import Person, call, form
 
 pytestmark = pytest.mark.server
-
-
-def _call(server: PrefectServer, path: str, **body: Any) -> Any:
-    return call_api(server, "POST", path, **body)
-
-
-def _input(server: PrefectServer, run: dict[str, Any], what: str) -> str:
-    """The form's schema or description, '' when the run has none yet."""
-    keyset = run["state"]["state_details"]["run_input_keyset"]
-    answer = requests.get(f"{server.api_url}/flow_runs/{run['id']}/input/{keyset[what]}", timeout=30)
-    return answer.text if answer.ok else ""
-
-
-def _paused(server: PrefectServer) -> dict[str, Any]:
-    """The flow run that waits for a person."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = _call(
-            server,
-            "/flow_runs/filter",
-            flow_runs={"state": {"type": {"any_": ["PAUSED"]}}},
-        )
-        # Prefect shows the state before it has kept the form.
-        if found and _input(server, found[0], "description"):
-            return dict(found[0])
-        time.sleep(0.2)
-    raise AssertionError("no run waits")
-
-
-class Person:
-    """Somebody at the UI, on a thread: waits until the run asks, then does as told."""
-
-    def __init__(self, server: PrefectServer, deeds: Callable[[dict[str, Any]], None]) -> None:
-        self.error: BaseException | None = None
-
-        def act() -> None:
-            try:
-                deeds(_paused(server))
-            except BaseException as error:  # noqa: BLE001  shown by the test
-                self.error = error
-
-        self._thread = threading.Thread(target=act)
-
-    def __enter__(self) -> Person:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-        if self.error:
-            raise self.error
 
 
 def _import(folder: Path, minutes: float = 2) -> State[Any]:
@@ -89,8 +34,8 @@ def _import(folder: Path, minutes: float = 2) -> State[Any]:
 def _in_two_waves(folder: Path) -> None:
     """The last 20 calls in wave 2; two running VMs may be switched off."""
     calls = json.loads((folder / "calls.json").read_text(encoding="utf-8"))
-    for call in calls[4:]:
-        call["wave"] = 2
+    for later in calls[4:]:
+        later["wave"] = 2
     (folder / "calls.json").write_text(json.dumps(calls), encoding="utf-8")
 
 
@@ -106,14 +51,16 @@ def test_one_wave_then_the_rest(server: PrefectServer, twin: Twin) -> None:
             ({"decision": "approve only wave 3"}, "'approve only wave 3' is not one of ['approve everything'"),
             ({"decision": "reject", "why": "no"}, "('why' was unexpected)"),
         ):
-            answer = _call(server, resume, run_input=bad)
+            answer = call(server, "POST", resume, run_input=bad)
             assert answer["status"] == "REJECT"
             assert told in answer["details"]["reason"]
         assert twin.world.cloud.journal.imports == []
-        shown = json.loads(_input(server, run, "description"))
+        shown = json.loads(form(server, run, "description"))
         assert "**24 VMs would be imported**" in shown
         assert "| 2 | 20 | 0 |" in shown
-        answer = _call(server, resume, run_input={"decision": "approve only wave 1", "name": "Ann", "reason": "CHG-1"})
+        answer = call(
+            server, "POST", resume, run_input={"decision": "approve only wave 1", "name": "Ann", "reason": "CHG-1"}
+        )
         assert answer["status"] == "ACCEPT"
 
     with Person(server, first):
@@ -123,7 +70,7 @@ def test_one_wave_then_the_rest(server: PrefectServer, twin: Twin) -> None:
     assert len(twin.world.cloud.journal.imports) == 4
 
     def second(run: dict[str, Any]) -> None:
-        answer = _call(server, f"/flow_runs/{run['id']}/resume", run_input={"decision": "approve everything"})
+        answer = call(server, "POST", f"/flow_runs/{run['id']}/resume", run_input={"decision": "approve everything"})
         assert answer["status"] == "ACCEPT"
 
     with Person(server, second):
@@ -153,10 +100,10 @@ def test_what_is_not_approved_ends_in_a_state_that_says_so(server: PrefectServer
     def deeds(run: dict[str, Any]) -> None:
         resume = f"/flow_runs/{run['id']}/resume"
         if how == "rejected":
-            _call(server, resume, run_input={"decision": "reject", "name": "Bo", "reason": "not before Monday"})
+            call(server, "POST", resume, run_input={"decision": "reject", "name": "Bo", "reason": "not before Monday"})
         elif how == "edited":
             _in_two_waves(folder)
-            _call(server, resume, run_input={"decision": "approve everything", "name": "Bo"})
+            call(server, "POST", resume, run_input={"decision": "approve everything", "name": "Bo"})
 
     with Person(server, deeds):
         state = _import(folder, minutes=0.1 if how == "unanswered" else 2)
@@ -177,7 +124,9 @@ def test_what_is_not_approved_ends_in_a_state_that_says_so(server: PrefectServer
         assert [run.status for run in ledger.runs(folder.name)] == [
             read_approvals(existing_run_folder(folder)).decisions[-1].verdict
         ]
-    (kept,) = _call(server, "/flow_runs/filter", flow_runs={"id": {"any_": [str(state.state_details.flow_run_id)]}})
+    (kept,) = call(
+        server, "POST", "/flow_runs/filter", flow_runs={"id": {"any_": [str(state.state_details.flow_run_id)]}}
+    )
     assert kept["state_name"] == expected[0]
 
 
@@ -188,7 +137,7 @@ def test_giving_back_is_previewed_and_approved(server: PrefectServer, twin: Twin
 
     def deeds(run: dict[str, Any]) -> None:
         assert not any(one.removed for one in twin.world.cloud.instances.values())
-        assert _call(server, f"/flow_runs/{run['id']}/resume", run_input=next(answers))["status"] == "ACCEPT"
+        assert call(server, "POST", f"/flow_runs/{run['id']}/resume", run_input=next(answers))["status"] == "ACCEPT"
 
     def undo() -> State[Any]:
         with Person(server, deeds):

@@ -22,8 +22,7 @@ from ingest.cli.local_server import PrefectServer
 from ingest.data_files import data_file
 from ingest.twin.serving import Twin
 from ingest.twin.worldfile import load_world
-from tests.flows.test_deployments import _call, deployed, worker
-from tests.flows.test_suspended import _over, _suspended, _until
+from tests.flows.prefect_api import call, run_until, suspended
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -36,7 +35,6 @@ pytestmark = [
     pytest.mark.timeout(900),  # drawn without a graphics card, it takes minutes on a busy machine
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is absent: apt-get install chromium"),
 ]
-__all__ = ["deployed", "worker"]
 
 PATIENCE_MS = 60_000
 """For what the UI shows by itself: it asks the server every few seconds, and the machine may be busy."""
@@ -105,10 +103,10 @@ def test_a_person_imports_in_the_browser(server: PrefectServer, worker: None, tw
     journal = twin.world.cloud.journal
     with _browser(hosts) as page:
         run = _start(page, server)
-        now = _until(server, {"id": run}, lambda known: _suspended(server, known))
+        now = run_until(server, {"id": run}, lambda known: suspended(server, known))
         assert journal.imports == []
         _approve(page)
-        now = _until(server, {"id": run}, _over)
+        now = run_until(server, {"id": run})
         message = now["state"]["message"]
         times = Counter(moref for moref, _ in journal.imports)
         assert message.startswith(f"{len(times)} imported, ")
@@ -121,7 +119,7 @@ def test_a_person_imports_in_the_browser(server: PrefectServer, worker: None, tw
 def _start(page: Page, server: PrefectServer) -> str:
     """Open the deployment, have a bad value refused, start a real run. The flow run's id."""
     begun = datetime.now(UTC).isoformat()
-    deployment = _call(server, "GET", "/deployments/name/import-vms/import")
+    deployment = call(server, "GET", "/deployments/name/import-vms/import")
     made = {"deployment_id": {"any_": [deployment["id"]]}, "expected_start_time": {"after_": begun}}
     page.goto(f"{server.ui_url}/deployments")
     page.get_by_role("link", name="import", exact=True).click()
@@ -137,7 +135,7 @@ def _start(page: Page, server: PrefectServer) -> str:
     page.get_by_role("button", name="Submit").click()
     page.get_by_text("'limits.max_concurrent_imports'. Failure reason: 1000 is greater than").first.wait_for()
     _shot(page, "2-refused")
-    assert _call(server, "POST", "/flow_runs/filter", flow_runs=made) == []
+    assert call(server, "POST", "/flow_runs/filter", flow_runs=made) == []
     in_flight.locator("input").fill("6")
     _field(page, page, "dry_run").get_by_role("switch").click()
     _shot(page, "3-form-filled-in")
@@ -226,4 +224,4 @@ def _look(page: Page, server: PrefectServer, name: str, message: str, imported: 
 def _graph(server: PrefectServer, url: str) -> list[str]:
     """The labels of the graph on a run's page."""
     run = urlsplit(url).path.rpartition("/")[2]
-    return [node["label"] for _, node in _call(server, "GET", f"/flow_runs/{run}/graph-v2")["nodes"]]
+    return [node["label"] for _, node in call(server, "GET", f"/flow_runs/{run}/graph-v2")["nodes"]]

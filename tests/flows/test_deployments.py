@@ -8,92 +8,32 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from ingest.cli.local_server import PrefectServer
+from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
 from ingest.twin.serving import Twin
+from tasks.provisioning import Thing, provision
+from tasks.server_traffic import flush_to_server
+from tests.flows.prefect_api import call, run_until, start_run
 
 # Server, worker and runs are processes of their own: on a busy machine that takes minutes.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="module")
-def deployed(server: PrefectServer) -> Counter[str]:
-    """What `ingest setup` did on a server that had nothing, by kind."""
-    things = _setup(server)
-    assert {thing["done"] for thing in things} <= {"created", "unchanged"}
-    return Counter(thing["kind"] for thing in things if thing["done"] == "created")
-
-
-def _setup(server: PrefectServer) -> list[dict[str, str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", "from ingest.cli.main import main; main()", "setup", "--format", "json"],
-        env=dict(os.environ) | {"PREFECT_API_URL": server.api_url},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    things: list[dict[str, str]] = json.loads(done.stdout)
-    return things
-
-
-@pytest.fixture
-def worker(server: PrefectServer, deployed: Counter[str], twin: Twin, tmp_path: Path) -> Iterator[None]:
-    """A worker whose environment points at the twin."""
-    environment = dict(os.environ) | {"PREFECT_API_URL": server.api_url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    with (tmp_path / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "worker", "start", "--pool", "ingest", "--type", "process"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _call(server: PrefectServer, method: str, path: str, **body: Any) -> Any:
-    for _ in range(10):
-        answer = requests.request(method, f"{server.api_url}{path}", json=body or None, timeout=30)
-        if answer.status_code != 503:  # SQLite is busy: the UI asks again as well
-            break
-        time.sleep(1)
-    assert answer.ok, answer.text
-    return answer.json() if answer.content else None
-
-
 def _run(server: PrefectServer, deployment: str, **parameters: Any) -> dict[str, Any]:
-    found = _call(server, "GET", f"/deployments/name/{deployment}")
-    run = _call(server, "POST", f"/deployments/{found['id']}/create_flow_run", parameters=parameters)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        run = _call(server, "GET", f"/flow_runs/{run['id']}")
-        if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
-            return dict(run)
-        time.sleep(0.5)
-    raise AssertionError(f"{deployment} is still {run['state_type']}")
+    return run_until(server, start_run(server, deployment, **parameters))
 
 
 def _attention(server: PrefectServer, run: str) -> str:
     """The newest entry of the artifact `attention` that names this run, once it is there."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        found = _call(server, "POST", "/artifacts/filter", artifacts={"key": {"any_": ["attention"]}})
+        found = call(server, "POST", "/artifacts/filter", artifacts={"key": {"any_": ["attention"]}})
         for artifact in found:
             if run in str(artifact["data"]):
                 return str(artifact["data"])
@@ -122,7 +62,7 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     assert twin.world.cloud.journal.peak_imports_running <= 6
     # Nothing that was given to the worker as a secret is kept by the server with the run.
     secret = twin.environment()["INGEST_CLOUDSTACK_SECRET_KEY"]
-    logs = _call(server, "POST", "/logs/filter", logs={"flow_run_id": {"any_": [real["id"]]}})
+    logs = call(server, "POST", "/logs/filter", logs={"flow_run_id": {"any_": [real["id"]]}})
     assert logs
     assert secret not in str(logs) + str(real)
     # A run that fails is noticed by an automation, which has a worker write it down.
@@ -130,11 +70,11 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     assert failed["state_type"] == "FAILED"
     assert "/no/such/folder" in _attention(server, failed["name"])
     # The cron schedule has made runs of its own, which an incompatible library breaks silently.
-    deployment = _call(server, "GET", "/deployments/name/plan-vms/plan-nightly")
+    deployment = call(server, "GET", "/deployments/name/plan-vms/plan-nightly")
     deadline = time.monotonic() + 90
     scheduled: list[Any] = []
     while not scheduled and time.monotonic() < deadline:
-        scheduled = _call(
+        scheduled = call(
             server,
             "POST",
             "/flow_runs/filter",
@@ -158,9 +98,9 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     ],
 )
 def test_bad_parameters_are_refused_before_a_run_exists(
-    server: PrefectServer, deployed: Counter[str], deployment: str, parameters: dict[str, Any], told: str
+    server: PrefectServer, deployed: None, deployment: str, parameters: dict[str, Any], told: str
 ) -> None:
-    found = _call(server, "GET", f"/deployments/name/{deployment}")
+    found = call(server, "GET", f"/deployments/name/{deployment}")
     answer = requests.post(
         f"{server.api_url}/deployments/{found['id']}/create_flow_run", json={"parameters": parameters}, timeout=30
     )
@@ -168,7 +108,7 @@ def test_bad_parameters_are_refused_before_a_run_exists(
     assert told in answer.json()["detail"]
 
 
-def test_the_form_explains_and_orders_every_field(server: PrefectServer, deployed: Counter[str]) -> None:
+def test_the_form_explains_and_orders_every_field(server: PrefectServer, deployed: None) -> None:
     for name in (
         "discover/discover",
         "plan-vms/plan-nightly",
@@ -177,7 +117,7 @@ def test_the_form_explains_and_orders_every_field(server: PrefectServer, deploye
         "import-fleet/fleet",
         "notice/notice",
     ):
-        schema = _call(server, "GET", f"/deployments/name/{name}")["parameter_openapi_schema"]
+        schema = call(server, "GET", f"/deployments/name/{name}")["parameter_openapi_schema"]
         for box in (schema, *schema.get("definitions", {}).values()):
             fields = box["properties"].values()
             # A group's own words stand in its definition.
@@ -189,22 +129,36 @@ def test_the_form_explains_and_orders_every_field(server: PrefectServer, deploye
 
 
 def test_setup_makes_everything_once_and_keeps_what_was_set_in_the_ui(
-    server: PrefectServer, deployed: Counter[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert deployed["automation"] == 5
-    assert deployed["deployment"] >= 6
-    assert deployed["limit"] == 2
-    # An operator allows two imports at once on a site, switches an automation off, and fills in a site.
-    _call(server, "PATCH", "/v2/concurrency_limits/ingest-import-demo", limit=2)
-    late = next(one for one in _call(server, "POST", "/automations/filter") if one["name"] == "ingest: run late")
-    _call(server, "PATCH", f"/automations/{late['id']}", enabled=False)
-    _call(server, "PATCH", "/variables/name/ingest_sites", value={"demo": {"rules": "r.yaml"}})
-    assert {thing["done"] for thing in _setup(server)} == {"unchanged"}
-    assert _call(server, "GET", "/v2/concurrency_limits/ingest-import-demo")["limit"] == 2
-    assert _call(server, "GET", f"/automations/{late['id']}")["enabled"] is False
-    assert _call(server, "GET", "/variables/name/ingest_sites")["value"] == {"demo": {"rules": "r.yaml"}}
-    # What prefect.yaml decides is brought back.
-    found = _call(server, "GET", "/deployments/name/undo-import/undo")
-    _call(server, "PATCH", f"/deployments/{found['id']}", description="changed by hand")
-    changed = [thing for thing in _setup(server) if thing["done"] != "unchanged"]
-    assert changed == [{"kind": "deployment", "name": "undo-import/undo", "done": "updated"}]
+    monkeypatch.delenv(API_VARIABLE, raising=False)
+    with prefect_server(tmp_path) as server, temporary_settings({PREFECT_API_URL: server.api_url}):
+        done = subprocess.run(
+            [sys.executable, "-c", "from ingest.cli.main import main; main()", "setup", "--format", "json"],
+            env=dict(os.environ) | {API_VARIABLE: server.api_url},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        made = Counter(thing["kind"] for thing in json.loads(done.stdout) if thing["done"] == "created")
+        assert made["automation"] == 5
+        assert made["deployment"] >= 6
+        assert made["limit"] == 2
+        # An operator allows two imports at once on a site, switches an automation off, and fills in a site.
+        call(server, "PATCH", "/v2/concurrency_limits/ingest-import-demo", limit=2)
+        late = next(one for one in call(server, "POST", "/automations/filter") if one["name"] == "ingest: run late")
+        call(server, "PATCH", f"/automations/{late['id']}", enabled=False)
+        call(server, "PATCH", "/variables/name/ingest_sites", value={"demo": {"rules": "r.yaml"}})
+        # What prefect.yaml decides is brought back, and nothing else is touched.
+        undo = call(server, "GET", "/deployments/name/undo-import/undo")
+        call(server, "PATCH", f"/deployments/{undo['id']}", description="changed by hand")
+        assert [thing for thing in provision() if thing.done != "unchanged"] == [
+            Thing("deployment", "undo-import/undo", "updated")
+        ]
+        assert call(server, "GET", "/deployments/name/undo-import/undo")["description"] == undo["description"]
+        assert call(server, "GET", "/v2/concurrency_limits/ingest-import-demo")["limit"] == 2
+        assert call(server, "GET", f"/automations/{late['id']}")["enabled"] is False
+        assert call(server, "GET", "/variables/name/ingest_sites")["value"] == {"demo": {"rules": "r.yaml"}}
+        flush_to_server()

@@ -29,7 +29,7 @@ from ingest.settings import RunSettings
 from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
 from tests.engine.postgresql import new_database, postgresql_server, postgresql_url
-from tests.flows.test_deployments import _call
+from tests.flows.prefect_api import OVER, call
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 __all__ = ["postgresql_server", "postgresql_url"]
@@ -40,7 +40,6 @@ VMS = 30
 SLOWLY_S, FAST_S = 3.0, 0.05
 """An import takes so long that a cancellation or a death is in the middle, on a busy machine too; then no longer."""
 SITES = ("alpha", "beta")
-OVER = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def _until(what: str, look: Callable[[], Any], patience_s: float = 240) -> Any:
@@ -195,18 +194,18 @@ def test_fleets_that_are_cancelled_and_lose_a_host(server: PrefectServer, postgr
         alpha, beta = sites["alpha"], sites["beta"]
 
         def state(run: dict[str, Any]) -> dict[str, Any]:
-            return dict(_call(server, "GET", f"/flow_runs/{run['id']}"))
+            return dict(call(server, "GET", f"/flow_runs/{run['id']}"))
 
         def over(run: dict[str, Any]) -> dict[str, Any] | None:
             now = state(run)
             return now if now["state_type"] in OVER else None
 
         def share(site: str) -> dict[str, Any]:
-            deployment = _call(server, "GET", f"/deployments/name/import-vms/import-{site}")["id"]
+            deployment = call(server, "GET", f"/deployments/name/import-vms/import-{site}")["id"]
             wanted = {"deployment_id": {"any_": [deployment]}}
-            return dict(_call(server, "POST", "/flow_runs/filter", flow_runs=wanted, sort="START_TIME_DESC")[0])
+            return dict(call(server, "POST", "/flow_runs/filter", flow_runs=wanted, sort="START_TIME_DESC")[0])
 
-        deployment = _call(server, "GET", "/deployments/name/import-fleet/fleet")["id"]
+        deployment = call(server, "GET", "/deployments/name/import-fleet/fleet")["id"]
         limits = {"max_concurrent_imports": 2, "batch_size": 2}
         parameters = {
             "dry_run": False,
@@ -215,12 +214,12 @@ def test_fleets_that_are_cancelled_and_lose_a_host(server: PrefectServer, postgr
         }
 
         def start() -> dict[str, Any]:
-            return dict(_call(server, "POST", f"/deployments/{deployment}/create_flow_run", parameters=parameters))
+            return dict(call(server, "POST", f"/deployments/{deployment}/create_flow_run", parameters=parameters))
 
         # Cancelled: Prefect by itself would let the sites go on.
         fleet = start()
         _until("both sites import", lambda: alpha.imported() and beta.imported())
-        _call(server, "POST", f"/flow_runs/{fleet['id']}/set_state", state={"type": "CANCELLING"})
+        call(server, "POST", f"/flow_runs/{fleet['id']}/set_state", state={"type": "CANCELLING"})
         assert _until("the fleet is cancelled", lambda: over(fleet))["state_type"] == "CANCELLED"
         shares = _until(
             "both shares are over", lambda: all(over(share(site)) for site in SITES) and list(map(share, SITES))
@@ -246,9 +245,9 @@ def test_fleets_that_are_cancelled_and_lose_a_host(server: PrefectServer, postgr
         else:
             # What the automation does. The dead run's slot is free when its lease is over, 60 s after its last sign;
             # who does not wait that long gives the site another one.
-            _call(server, "PATCH", "/v2/concurrency_limits/ingest-import-alpha", limit=2)
+            call(server, "PATCH", "/v2/concurrency_limits/ingest-import-alpha", limit=2)
             dead = {"type": "CRASHED", "message": "No sign of life"}
-            _call(server, "POST", f"/flow_runs/{share('alpha')['id']}/set_state", state=dead, force=True)
+            call(server, "POST", f"/flow_runs/{share('alpha')['id']}/set_state", state=dead, force=True)
         assert alpha.requests() == told  # nobody was at work there any more
         ended = _until("the fleet is over", lambda: over(fleet))
         assert ended["state_type"] == "COMPLETED", ended["state"]
@@ -257,12 +256,12 @@ def test_fleets_that_are_cancelled_and_lose_a_host(server: PrefectServer, postgr
         picked_up = share("alpha")
         said = f"{VMS - before[0]} imported, {before[0]} skipped"
         assert (picked_up["state"]["message"], picked_up["run_count"]) == (said, 2)
-        (page,) = _call(server, "POST", "/artifacts/latest/filter", artifacts={"key": {"any_": ["fleet"]}})
+        (page,) = call(server, "POST", "/artifacts/latest/filter", artifacts={"key": {"any_": ["fleet"]}})
         assert f"| alpha | Completed, picked up 1x | {VMS - before[0]} |" in page["data"]
         assert f"/runs/flow-run/{share('beta')['id']})" in page["data"]
 
         # Retried, it finds the runs it has, and starts none.
-        _call(server, "POST", f"/flow_runs/{fleet['id']}/set_state", state={"type": "SCHEDULED"}, force=True)
+        call(server, "POST", f"/flow_runs/{fleet['id']}/set_state", state={"type": "SCHEDULED"}, force=True)
         again = _until("the retried fleet is over", lambda: state(fleet)["run_count"] == 2 and over(fleet))
         assert again["state"]["message"] == ended["state"]["message"]
         assert share("alpha")["id"] == picked_up["id"]

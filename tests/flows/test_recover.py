@@ -16,7 +16,7 @@ from ingest.cli.local_server import PrefectServer
 from ingest.twin.serving import Twin
 from ingest.twin.worlds.recovery import recovery_site
 from tasks.parameters import Approval
-from tests.flows.test_approval import Person, _call
+from tests.flows.prefect_api import Person, call
 from tests.recovery.site import SITES, store_plan
 
 pytestmark = pytest.mark.server
@@ -60,7 +60,7 @@ def test_a_recovery_is_signed_in_the_run_and_given_back(server: PrefectServer, s
         seen.update(run)
         assert not journal.of("registered"), "nothing is written before the signature"
         run_input = {"decision": "done", "name": "Ann", "reason": "TICKET-7"}
-        _call(server, f"/flow_runs/{run['id']}/resume", run_input=run_input)
+        call(server, "POST", f"/flow_runs/{run['id']}/resume", run_input=run_input)
 
     approval = Approval(mode="pause", timeout_minutes=3)
     with Person(server, sign):
@@ -71,12 +71,12 @@ def test_a_recovery_is_signed_in_the_run_and_given_back(server: PrefectServer, s
     assert [(one["key"], one["name"], one["words"]) for one in done.report.people] == [("declared", "Ann", "TICKET-7")]
     assert Counter(str(facts["vm"]) for facts in journal.of("started")).most_common(1)[0][1] == 1
 
-    artifacts = _call(server, "/artifacts/latest/filter", artifacts={"flow_run_id": {"any_": [seen["id"]]}})
+    artifacts = call(server, "POST", "/artifacts/latest/filter", artifacts={"flow_run_id": {"any_": [seen["id"]]}})
     found = {one["key"]: one for one in artifacts}
     assert {"recovery", "recovery-now", "recovery-progress"} <= found.keys()
     assert found["recovery-progress"]["data"] == 100.0
     assert "declared: done, signed by Ann" in found["recovery-now"]["data"]
-    runs = _call(server, "/task_runs/filter", task_runs={"name": {"like_": "import #"}})
+    runs = call(server, "POST", "/task_runs/filter", task_runs={"name": {"like_": "import #"}})
     assert runs, "batches are task runs"
 
     back = fail_back(
