@@ -23,10 +23,10 @@ def drill(
     max_concurrent_imports: int = 5,
     runs_folder: str = "",
 ) -> State[Any]:
-    """Go through a plan on a copy of the site while things go wrong, and grade it. Touches nothing real.
+    """Go through a plan or a runbook on a copy of the site while things go wrong, and grade it. Touches nothing real.
 
     Args:
-        what: Run folder or plan (CSV) on the worker. Empty: the newest plan among the runs.
+        what: Run folder, plan (CSV) or runbook (YAML) on the worker. Empty: the newest plan among the runs.
         snapshot: What the copy is made of, on the worker: a run folder, a world file, a recording. Empty: the snapshot
             beside the plan.
         seed: Which trouble. The same seed and site give the same.
@@ -37,5 +37,5 @@ def drill(
     """
     found = drill_task(what, snapshot, seed, site, import_seconds, max_concurrent_imports, runs_folder)
     if not found.grade.passed:
-        return Failed(name="DrillFailed", message=found.grade.words)
-    return Completed(message=found.grade.words, data=found)
+        return Failed(name="DrillFailed", message=found.words)
+    return Completed(message=found.words, data=found)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from ingest.model.outcome import Outcome
-from ingest.model.request import PlannedImport
 from ingest.twin import truth
 from ingest.twin.world import World
 
@@ -42,9 +41,21 @@ class Grade(BaseModel):
         return f"failed: {', '.join(parts)}; {hands}"
 
 
-def grade(world: World, calls: Sequence[PlannedImport], outcomes: Iterable[Outcome], people: Sequence[str]) -> Grade:
-    """The grade of an import of these calls."""
-    by_row = {outcome.row: outcome for outcome in outcomes}
+class Wanted(Protocol):
+    """A VM that was to be imported."""
+
+    @property
+    def row(self) -> int: ...
+
+    @property
+    def vm(self) -> str: ...
+
+    @property
+    def moref(self) -> str: ...
+
+
+def grade(world: World, wanted: Sequence[Wanted], known: Mapping[int, tuple[str, str]], people: Sequence[str]) -> Grade:
+    """The grade of an import of these VMs. `known` is what the program says of them: status and error by row."""
     with world.lock:
         whole = set(truth.imported_once(world))
         doubled = set(truth.duplicates(world))
@@ -54,17 +65,18 @@ def grade(world: World, calls: Sequence[PlannedImport], outcomes: Iterable[Outco
             if (instance := world.cloud.instances.get(str(facts.get("instance", "")))) is not None
         )
     doubled |= {moref for moref, number in completed.items() if number > 1}
-    names = {call.moref: call.vm for call in calls}
+    names = {one.moref: one.vm for one in wanted}
     lost, left = [], []
-    for call in calls:
-        outcome = by_row.get(call.row)
-        if outcome is None:
-            lost.append(f"{call.vm}: nothing is known of it")
-        elif (outcome.status == "imported") != (call.moref in whole):
-            there = "whole" if call.moref in whole else "not whole"
-            lost.append(f"{call.vm}: said to be {outcome.status}, and is {there} in CloudStack")
-        elif outcome.status != "imported":
-            left.append(f"{call.vm}: {outcome.status}: {outcome.error}")
+    for one in wanted:
+        if one.row not in known:
+            lost.append(f"{one.vm}: nothing is known of it")
+            continue
+        status, error = known[one.row]
+        if (status == "imported") != (one.moref in whole):
+            there = "whole" if one.moref in whole else "not whole"
+            lost.append(f"{one.vm}: said to be {status}, and is {there} in CloudStack")
+        elif status != "imported":
+            left.append(f"{one.vm}: {status}: {error}")
     return Grade(
         finished=not left and not lost,
         lost=tuple(lost),

@@ -16,16 +16,19 @@ from ingest.recovery.report import Report, WaveReport
 from ingest.recovery.results import VmResult
 from ingest.recovery.sequence import Recovery, RecoveryOptions, begin_folder, recover
 from ingest.rehearsal.rehearse import Options, compared, copied, moment, on_twin
-from ingest.rehearsal.replicas import lay_replicas
+from ingest.rehearsal.replicas import Replicas, lay_replicas
 from ingest.rehearsal.report import last_rehearsal
 from ingest.rehearsal.results import Rehearsal, RehearsedRow, RehearsedWave
 from ingest.rehearsal.rows import cures_of
+from ingest.rehearsal.site_copy import SiteCopy
 from ingest.rehearsal.tempo import Durations
 from ingest.rehearsal.times import import_seconds
-from ingest.rehearsal.twin_time import NobodyReally, Unhurried, twin_time
+from ingest.rehearsal.twin_time import NobodyReally, TwinClock, Unhurried, twin_time
 from ingest.report.tables import json_bytes
 from ingest.runbook.assignment import Assignment, assign_waves
 from ingest.runbook.model import Runbook
+from ingest.settings import Settings
+from ingest.stages.import_batch import ImportOptions
 from ingest.stages.run_folder import REHEARSED, STORED_PLAN, RunFolder
 from ingest.twin.hurry import Hurry
 
@@ -42,6 +45,38 @@ class RunbookPapers:
     confirm_guesses: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LostSite:
+    """A copy of a site that a runbook is to bring back. `waves` are its VMs by name."""
+
+    copy: SiteCopy
+    runbook: Runbook
+    stored: Sheet
+    laid: Replicas
+    assigned: Assignment
+
+    @property
+    def waves(self) -> list[list[str]]:
+        """The VMs of each wave, by name."""
+        return [[row["vm"] for row in wave.rows] for wave in self.assigned.waves]
+
+    def basis(self, durations: Durations) -> str:
+        """What durations and VMs are from, in words."""
+        laid = self.laid
+        return f"{durations.basis}; {laid.taken} VMs of the copy lost, {laid.made} made of the stored plan"
+
+
+def lost_site(folder: RunFolder, site: Path, papers: RunbookPapers, durations: Durations, options: Options) -> LostSite:
+    """The papers in `folder`, and the copy of `site` after the disaster. Raises the errors of unreadable papers."""
+    begin_folder(folder, papers.runbook, papers.plan)
+    runbook = kept_runbook(folder).runbook
+    stored = read_sheet(folder.need(STORED_PLAN, made_by="rehearse"))
+    copy = copied(site, durations, options)
+    laid = lay_replicas(copy.world, runbook, stored)
+    import_s, in_flight = statistics.fmean(durations.known), options.imports.max_concurrent_imports
+    return LostSite(copy, runbook, stored, laid, assign_waves(runbook, stored, import_s=import_s, in_flight=in_flight))
+
+
 def rehearse_runbook(
     folder: RunFolder, site: Path, papers: RunbookPapers, durations: Durations, options: Options
 ) -> Rehearsal:
@@ -50,33 +85,19 @@ def rehearse_runbook(
     Sign-offs are given, and marked as rehearsed. Preconditions that are not met end it: nothing could be recovered.
     Raises the errors of unreadable papers.
     """
-    begin_folder(folder, papers.runbook, papers.plan)
-    runbook = kept_runbook(folder).runbook
-    stored = read_sheet(folder.need(STORED_PLAN, made_by="rehearse"))
-    copy = copied(site, durations, options)
-    laid = lay_replicas(copy.world, runbook, stored)
-    in_flight = options.imports.max_concurrent_imports
-    import_s = statistics.fmean(durations.known)
-    assigned = assign_waves(runbook, stored, import_s=import_s, in_flight=in_flight)
-    waves = [[row["vm"] for row in wave.rows] for wave in assigned.waves]
+    lost = lost_site(folder, site, papers, durations, options)
+    copy, runbook, assigned = lost.copy, lost.runbook, lost.assigned
+    clock, in_flight = copy.world.clock, options.imports.max_concurrent_imports
     stop = threading.Event()
     with on_twin(copy, folder, options, durations) as stage:
-        clock, fast = copy.world.clock, stage.speed
-        people = NobodyReally(runbook, clock, fast, stop)
+        people = NobodyReally(runbook, clock, stage.speed, stop)
         with (
-            Hurry(copy.world, waves, fast, in_flight=in_flight, base=USUAL_SPEED),
-            Recovery(
-                stage.settings,
-                folder,
-                people=people,
-                timing=twin_time(clock, USUAL_SPEED),
-                options=recovery_options(options, papers.confirm_guesses),
-                doing=Unhurried(clock),
-                stop=stop,
-                actor="rehearsal",
+            Hurry(copy.world, lost.waves, stage.speed, in_flight=in_flight, base=USUAL_SPEED),
+            recovery_in(
+                folder, stage.settings, clock, people, recovery_options(options.imports, papers.confirm_guesses), stop
             ) as recovery,
         ):
-            report, stopped = _gone_through(recovery)
+            report, stopped = gone_through(recovery)
     found = Rehearsal(
         kind="runbook",
         name=runbook.name,
@@ -86,30 +107,51 @@ def rehearse_runbook(
         taken_at=copy.taken_at,
         made=moment(),
         seed=options.seed,
-        speed=fast,
+        speed=stage.speed,
         in_flight=in_flight,
-        basis=f"{durations.basis}; {laid.taken} VMs of the copy lost, {laid.made} made of the stored plan",
+        basis=lost.basis(durations),
         assumed=durations.assumed,
-        waves=tuple(_waves(report, assigned)),
-        whole=_whole(report, runbook, assigned),
-        rows=_rows(report, read_course(folder), stored, import_seconds(copy.world)),
-        left_out=(*copy.left_out, *laid.left_out),
+        waves=tuple(waves_in(report, assigned)),
+        whole=whole_of(report, runbook, assigned),
+        rows=_rows(report, read_course(folder), lost.stored, import_seconds(copy.world)),
+        left_out=(*copy.left_out, *lost.laid.left_out),
         rehearsed=tuple(people.given),
         stopped=stopped,
     )
     return compared(folder, found, options)
 
 
-def recovery_options(options: Options, confirm_guesses: bool) -> RecoveryOptions:
+def recovery_in(
+    folder: RunFolder,
+    settings: Settings,
+    clock: TwinClock,
+    people: NobodyReally,
+    options: RecoveryOptions,
+    stop: threading.Event,
+) -> Recovery:
+    """The recovery of a folder that has its papers, by the time of a twin."""
+    return Recovery(
+        settings,
+        folder,
+        people=people,
+        timing=twin_time(clock, USUAL_SPEED),
+        options=options,
+        doing=Unhurried(clock),
+        stop=stop,
+        actor="rehearsal",
+    )
+
+
+def recovery_options(imports: ImportOptions, confirm_guesses: bool) -> RecoveryOptions:
     """How the recovery works; its questions about starts come as often as its time goes fast."""
     return RecoveryOptions(
-        imports=options.imports,
+        imports=imports,
         start_pace=StartPace(every_s=StartPace().every_s / USUAL_SPEED),
         confirm_guesses=confirm_guesses,
     )
 
 
-def _gone_through(recovery: Recovery) -> tuple[Report, str]:
+def gone_through(recovery: Recovery) -> tuple[Report, str]:
     """The report, and why it came to no end, '' when it did."""
     try:
         done = recover(recovery)
@@ -118,8 +160,9 @@ def _gone_through(recovery: Recovery) -> tuple[Report, str]:
     return done.report, done.why
 
 
-def _waves(report: Report, assigned: Assignment) -> list[RehearsedWave]:
-    known = {wave.name: wave for wave in report.waves}
+def waves_in(report: Report | None, assigned: Assignment) -> list[RehearsedWave]:
+    """The waves, predicted and as they went; `report` None when it came to none."""
+    known = {wave.name: wave for wave in report.waves} if report else {}
     found = []
     for one, prediction in zip(assigned.waves, assigned.predictions, strict=True):
         wave = known.get(one.wave.name)
@@ -135,7 +178,8 @@ def _waves(report: Report, assigned: Assignment) -> list[RehearsedWave]:
     return found
 
 
-def _whole(report: Report, runbook: Runbook, assigned: Assignment) -> RehearsedWave:
+def whole_of(report: Report | None, runbook: Runbook, assigned: Assignment) -> RehearsedWave:
+    """All of the recovery, as `waves_in`."""
     last = assigned.predictions[-1]
     after_s = sum(step.takes.total_seconds() for step in runbook.steps if step.when == "after" and step.takes)
     return RehearsedWave(
@@ -143,7 +187,7 @@ def _whole(report: Report, runbook: Runbook, assigned: Assignment) -> RehearsedW
         rows=sum(len(one.rows) for one in assigned.waves),
         target_s=runbook.rto.total_seconds(),
         predicted_s=round(last.end_s + after_s, 1) if last.complete else None,
-        rehearsed_s=report.ended_s,
+        rehearsed_s=report.ended_s if report else None,
     )
 
 

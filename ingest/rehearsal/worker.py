@@ -18,8 +18,12 @@ from pydantic import BaseModel, ConfigDict
 from ingest.engine.rows import Pace
 from ingest.errors import IngestError
 from ingest.model.endpoints import CloudStackEndpoint, HealthEndpoint, VCenterEndpoint
+from ingest.recovery.course import kept_runbook
+from ingest.rehearsal.lent_clock import LentClock
 from ingest.rehearsal.plan_run import import_plan
+from ingest.rehearsal.runbook_run import gone_through, recovery_in, recovery_options
 from ingest.rehearsal.twin_settings import closed, run_settings
+from ingest.rehearsal.twin_time import NobodyReally
 from ingest.settings import Settings
 from ingest.stages.import_batch import ImportOptions
 from ingest.stages.run_folder import RunFolder
@@ -27,8 +31,23 @@ from ingest.stages.run_folder import RunFolder
 READY, GO = "ready", "go"
 
 
+class RecoveryOrder(BaseModel):
+    """What a worker that recovers needs besides: the twin's clock (`lent_clock`), and how fast it goes while people
+    are waited for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clock: str
+    key: str
+    fast: float
+    confirm_guesses: bool
+
+
 class Order(BaseModel):
-    """What a worker does, and where. Secrets are the twin's own; they come over a pipe all the same."""
+    """What a worker does, and where: the import of the folder's calls, or with `recovery` that of its runbook.
+
+    Secrets are the twin's own; they come over a pipe all the same.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +58,7 @@ class Order(BaseModel):
     max_concurrent_imports: int
     batch_size: int
     settle_s: float
+    recovery: RecoveryOrder | None = None
 
     @classmethod
     def of(cls, settings: Settings, folder: Path, options: ImportOptions) -> Order:
@@ -69,19 +89,34 @@ class Order(BaseModel):
             }
         )
 
+    @property
+    def imports(self) -> ImportOptions:
+        """How it imports."""
+        return ImportOptions(
+            max_concurrent_imports=self.max_concurrent_imports,
+            batch_size=self.batch_size,
+            pace=Pace(settle_s=self.settle_s),
+        )
+
 
 def work(order: Order) -> dict[str, str]:
-    """Go on with the folder's import; how it ended."""
-    options = ImportOptions(
-        max_concurrent_imports=order.max_concurrent_imports,
-        batch_size=order.batch_size,
-        pace=Pace(settle_s=order.settle_s),
-    )
+    """Go on with the folder's import or recovery; how it ended."""
     try:
-        done = import_plan(order.settings(), RunFolder(order.folder), options)
+        if order.recovery:
+            return {"stopped": _recover(order, order.recovery)}
+        done = import_plan(order.settings(), RunFolder(order.folder), order.imports)
     except IngestError as error:
         return {"stopped": error.message}
     return {"stopped": done.systemic}
+
+
+def _recover(order: Order, recovery: RecoveryOrder) -> str:
+    folder, stop = RunFolder(order.folder), threading.Event()
+    clock = LentClock(recovery.clock, recovery.key)
+    people = NobodyReally(kept_runbook(folder).runbook, clock, recovery.fast, stop)
+    options = recovery_options(order.imports, recovery.confirm_guesses)
+    with recovery_in(folder, order.settings(), clock, people, options, stop) as opened:
+        return gone_through(opened)[1]
 
 
 def main() -> None:

@@ -105,25 +105,37 @@ def render_runbook(
 
 
 def begin_commands(file: str, plan: str) -> tuple[Command, ...]:
-    """The commands of the way by hand, in order."""
+    """The commands of a recovery, in order."""
     where, sheet = shlex.quote(file), shlex.quote(plan)
+    recover = f"ingest recover {where} --plan {sheet}"
     return (
         Command("ingest doctor", "both servers can be reached, keys and rights are as they should be"),
         Command(f"ingest runbook check {where} --plan {sheet}", "the runbook and the plan fit together"),
-        Command(f"ingest plan --update {sheet}", "the plan with today's facts; it prints where the new plan is"),
-        Command("ingest run NEW-PLAN", "shows what would be imported; changes nothing"),
-        Command("ingest run NEW-PLAN --yes", "imports, wave by wave as the column wave says", writes=True),
+        Command(recover, "shows what is missing, and what would be registered and imported; changes nothing"),
+        Command(
+            f"{recover} --yes",
+            "registers, then wave by wave imports, starts and checks; asks for every sign-off of this page",
+            writes=True,
+        ),
     )
 
 
 def trouble_commands() -> tuple[Command, ...]:
     """What to type when something went wrong."""
     return (
+        Command(
+            "ingest recover --resume RUN --yes",
+            "goes on with a recovery that stopped, on this machine or another; does nothing twice",
+            writes=True,
+        ),
         Command("ingest status", "where every VM stands, and the next command for it"),
-        Command("ingest run --resume RUN --yes", "goes on with an interrupted run; imports nothing twice", writes=True),
         Command("ingest settle RUN", "what became of VMs whose outcome is unknown"),
         Command("ingest why VM", "why CloudStack lists a VM, or does not"),
-        Command("ingest undo --vm NAME", "shows how a VM would be given back; with --yes does it"),
+        Command("ingest fail-back RUN", "shows how everything would be given back; with --yes does it"),
+        Command(
+            "ingest run PLAN",
+            "without a runbook: shows what an import of a plan would do; with --yes imports, wave by wave",
+        ),
     )
 
 

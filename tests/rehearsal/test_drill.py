@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingest.model.outcome import Outcome
 from ingest.model.request import ImportRequest, PlannedImport
-from ingest.rehearsal.drill import Drill, drill_plan
+from ingest.rehearsal.drill import drill_plan
+from ingest.rehearsal.drilled import Drill
 from ingest.rehearsal.grading import grade
 from ingest.rehearsal.plan_run import PlanPapers
 from ingest.rehearsal.rehearse import Options
@@ -65,7 +65,7 @@ def test_the_grade_believes_the_journal_and_not_the_program() -> None:
         PlannedImport(number, vm.name, vm.moref, vm.instance_uuid, 1, ImportRequest("c", vm.name, "o"))
         for number, vm in enumerate((first, second), start=2)
     ]
-    lying = grade(world, calls, [Outcome(2, first.name, "imported", vm_id="x")], ["ran it again"])
+    lying = grade(world, calls, {2: ("imported", "")}, ["ran it again"])
     assert not lying.passed
     assert len(lying.lost) == 2
     assert lying.words.startswith("failed: ")

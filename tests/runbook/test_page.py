@@ -87,7 +87,7 @@ def test_the_page_says_everything_of_every_wave() -> None:
     assert "app02" not in first
     for words in ("Wave 2: second", "no target", "wave first ended well", "Owner decides", "app02", "off"):
         assert words in second, words
-    for words in ("everybody is told", "ingest run --resume RUN --yes", "ingest undo", "Notes"):
+    for words in ("everybody is told", "ingest recover --resume RUN --yes", "ingest fail-back RUN", "Notes"):
         assert words in last, words
 
 
