@@ -22,10 +22,13 @@ def storable(text: str) -> str:
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def line_hash(fields: Mapping[str, Any]) -> str:
-    """The hash of a line: SHA-256 in hexadecimal over all its fields but the hash itself."""
+def line_hash(fields: Mapping[str, Any], detail: str | None = None) -> str:
+    """The hash of a line: SHA-256 in hexadecimal over all its fields but the hash itself.
+
+    `detail` is `detail_text` of its detail, for who has it already.
+    """
     counted = {name: value for name, value in fields.items() if name != "hash"}
-    counted["detail"] = detail_text(counted["detail"])
+    counted["detail"] = detail_text(counted["detail"]) if detail is None else detail
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

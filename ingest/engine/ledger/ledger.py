@@ -181,7 +181,7 @@ class Ledger:
             if found is None:
                 self._renew(writing)
                 row = {"vm_key": vm.text, "updated_at": writing.now} | wanted | dict(BEGINNING)
-                writing.connection.execute(insert(VM).values(row))
+                writing.add(row)
                 writing.add_line("claimed", self.holder, row, {})
                 return Claim(held=True, state="claimed")
             former = str(found["holder"])
