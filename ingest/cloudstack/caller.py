@@ -16,8 +16,6 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
-from requests.adapters import BaseAdapter
-
 from ingest.cloudstack.answer import ASK_FIRST, URL_CURE, Payload, maximum_page_size, read_answer
 from ingest.cloudstack.parameters import Parameter, wire
 from ingest.cloudstack.signing import signed
@@ -58,7 +56,7 @@ class ApiCaller:
     """Calls of one CloudStack API with one key. A context manager; threads may share it.
 
     `pool_size` is how many connections are kept open. `clock` gives the time for signatures, `sleep` waits between
-    tries, `transport` replaces the network (all three for tests).
+    tries (for tests).
     """
 
     def __init__(
@@ -68,10 +66,9 @@ class ApiCaller:
         pool_size: int = 100,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
-        transport: BaseAdapter | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._transport = Transport(endpoint, pool_size=pool_size, adapter=transport)
+        self._transport = Transport(endpoint, pool_size=pool_size)
         self._clock = clock
         self._sleep = sleep
         self._page_size = _PAGE_SIZE
