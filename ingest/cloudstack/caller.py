@@ -196,11 +196,10 @@ class ApiCaller:
         # The signed form lives in this frame only, which is gone before any of our errors is raised.
         api_key = self._endpoint.api_key.get_secret_value()
         secret_key = self._endpoint.secret_key.get_secret_value()
-        complete = signed(
-            {**form, "command": command, "response": "json"}, api_key=api_key, secret_key=secret_key, now=self._clock()
-        )
-        secrets = (api_key, secret_key, complete["signature"])
-        return self._transport.post(complete, secrets=secrets, read_s=self._read_s(command))
+        said = {**form, "command": command, "response": "json"}
+        ready = signed(said, api_key=api_key, secret_key=secret_key, now=self._clock())
+        secrets = (api_key, secret_key, ready.signature)
+        return self._transport.post(ready.body, secrets=secrets, read_s=self._read_s(command))
 
     def _read_s(self, command: str) -> float:
         timeouts = self._endpoint.timeouts

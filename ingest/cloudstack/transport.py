@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -70,12 +70,12 @@ class Transport:
         self._connect_s = endpoint.timeouts.connect_s
         self._connections = _connections(endpoint, pool_size)
 
-    def post(self, form: Mapping[str, str], *, secrets: tuple[str, ...], read_s: float) -> Answer | Failure:
-        """Send the form and give the answer, redirects included, or the failure. Never raises for network trouble.
+    def post(self, form: bytes, *, secrets: tuple[str, ...], read_s: float) -> Answer | Failure:
+        """Send an encoded form; the answer, redirects included, or the failure. Never raises for network trouble.
 
         `secrets` are blotted out of the answer, in case something echoes the request.
         """
-        body = io.BytesIO(urlencode(form).encode("ascii"))
+        body = io.BytesIO(form)
         try:
             response = self._connections.post(body, Timeout(connect=self._connect_s, read=read_s))
         except (HTTPError, OSError) as error:
