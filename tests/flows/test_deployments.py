@@ -19,7 +19,7 @@ from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
 from ingest.twin.serving import Twin
 from tasks.provisioning import Thing, provision
 from tasks.server_traffic import flush_to_server
-from tests.flows.prefect_api import call, run_until, start_run
+from tests.flows.prefect_api import attention, call, run_until, start_run
 
 # Server, worker and runs are processes of their own: on a busy machine that takes minutes.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
@@ -29,19 +29,11 @@ def _run(server: PrefectServer, deployment: str, **parameters: Any) -> dict[str,
     return run_until(server, start_run(server, deployment, **parameters))
 
 
-def _attention(server: PrefectServer, run: str) -> str:
-    """The newest entry of the artifact `attention` that names this run, once it is there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        found = call(server, "POST", "/artifacts/filter", artifacts={"key": {"any_": ["attention"]}})
-        for artifact in found:
-            if run in str(artifact["data"]):
-                return str(artifact["data"])
-        time.sleep(1)
-    raise AssertionError(f"nothing was noted about {run}")
-
-
 def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: None, twin: Twin) -> None:
+    # A queue that nobody serves: the automation notices while everything else goes on.
+    queue = call(server, "GET", "/work_pools/ingest/queues/demo")
+    call(server, "PATCH", f"/work_queues/{queue['id']}", is_paused=True)
+    late = start_run(server, "import-vms/import-demo")
     planned = _run(server, "plan-vms/plan-nightly")
     assert planned["state_type"] == "COMPLETED", planned["state"]
     assert twin.world.cloud.journal.imports == []
@@ -68,7 +60,10 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     # A run that fails is noticed by an automation, which has a worker write it down.
     failed = _run(server, "import-vms/import", resume="/no/such/folder")
     assert failed["state_type"] == "FAILED"
-    assert "/no/such/folder" in _attention(server, failed["name"])
+    assert "/no/such/folder" in attention(server, failed["name"], "failed")
+    attention(server, late["name"], "late")
+    call(server, "DELETE", f"/flow_runs/{late['id']}")
+    call(server, "PATCH", f"/work_queues/{queue['id']}", is_paused=False)
     # The cron schedule has made runs of its own, which an incompatible library breaks silently.
     deployment = call(server, "GET", "/deployments/name/plan-vms/plan-nightly")
     deadline = time.monotonic() + 90
