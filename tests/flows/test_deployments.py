@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -124,12 +123,12 @@ def test_the_form_explains_and_orders_every_field(server: PrefectServer, deploye
 
 
 def test_setup_makes_everything_once_and_keeps_what_was_set_in_the_ui(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ingest_command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(API_VARIABLE, raising=False)
     with prefect_server(tmp_path) as server, temporary_settings({PREFECT_API_URL: server.api_url}):
         done = subprocess.run(
-            [sys.executable, "-c", "from ingest.cli.main import main; main()", "setup", "--format", "json"],
+            [str(ingest_command), "setup", "--format", "json"],
             env=dict(os.environ) | {API_VARIABLE: server.api_url},
             capture_output=True,
             text=True,
