@@ -3,8 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
-# Processes that share the tests. Half of the time is waiting for servers, so two are worth it on two cores.
-WORKERS ?= 2
+# Processes that share the tests. Half of the time is waiting for servers, so three are worth it on two cores.
+WORKERS ?= 3
 # uv of the system if there is one, else one of the project's own.
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
@@ -21,7 +21,7 @@ help: ## show this list
 demo: setup ## import a demo site into an embedded CloudStack
 	$(BIN)/ingest demo $(ARGS)
 
-test: setup ## run the whole suite, in two processes
+test: setup ## run the whole suite, in three processes
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 browser: setup ## what tests in a real browser need besides Chromium: make browser test
