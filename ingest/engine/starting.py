@@ -58,6 +58,12 @@ def start_key(endpoint: str, vm: VmKey) -> DeedKey:
     return DeedKey(endpoint, "started", vm.text, vm.name)
 
 
+def was_started(ledger: Ledger, key: DeedKey, run_id: str) -> bool:
+    """Whether the run has started the VM: `start` then sends nothing."""
+    known = ledger.deeds.find(endpoint=key.endpoint, kind="started", subject=key.subject)
+    return bool(known) and known[0].state == "done" and known[0].run_id == run_id
+
+
 def start(
     client: CloudStackClient,
     ledger: Ledger,
