@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
-from ingest.errors import RemoteError
 from ingest.recovery.fail_back import DONE, FailBackOptions, FailBackRow
 from ingest.stages.undo_import import UndoRow
 from tasks.approval import STATE_NAMES, approve_undo
-from tasks.endings import cancelled
+from tasks.endings import cancelled, given_back
 from tasks.fail_back import fail_back as fail_back_task
 from tasks.parameters import Approval, SiteName
 from tasks.run_names import stamped
@@ -48,17 +44,10 @@ def fail_back(
             return cancelled(f"{decision.text}; nothing was given back", rows, STATE_NAMES[decision.verdict])
     with stop_signal() as stop:
         rows = fail_back_task(run_folder, options, dry_run, stop, site)
-    counts = Counter(row.status for row in rows)
-    message = ", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing is left to give back"
-    if dry_run:
-        return Completed(message=f"preview: {message}", data=rows)
-    if stop.is_set():
-        return cancelled(f"stopped: {message}", rows)
-    left = [row for row in rows if row.status not in DONE]
-    if left:
-        raise RemoteError(
-            f"not everything was given back: {message}",
-            place=left[0].vm,
-            cure=left[0].cure or "see the artifact fail-back, then run this again",
-        )
-    return Completed(message=message, data=rows)
+    return given_back(
+        rows,
+        well=DONE,
+        cure=lambda row: row.cure or "see the artifact fail-back, then run this again",
+        dry_run=dry_run,
+        stopped=stop.is_set(),
+    )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
-from ingest.errors import RemoteError, UsageError
+from ingest.errors import UsageError
 from ingest.stages.undo_import import UndoRow
 from tasks.approval import STATE_NAMES, approve_undo
-from tasks.endings import cancelled
+from tasks.endings import cancelled, given_back
 from tasks.parameters import Approval, SiteName
 from tasks.run_names import stamped
 from tasks.stop_signal import stop_signal
@@ -48,17 +45,10 @@ def undo_import(
             return cancelled(message, rows, STATE_NAMES[decision.verdict])
     with stop_signal() as stop:
         rows = undo_task(run_folder or None, vm, dry_run, stop, site)
-    counts = Counter(row.status for row in rows)
-    message = ", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing to undo"
-    if dry_run:
-        return Completed(message=f"preview: {message}", data=rows)
-    if stop.is_set():
-        return cancelled(f"stopped: {message}", rows)
-    left = [row for row in rows if row.status not in _FINE]
-    if left:
-        raise RemoteError(
-            f"not everything was given back: {message}",
-            place=left[0].vm,
-            cure=left[0].error or "see the artifact undo, then run this again",
-        )
-    return Completed(message=message, data=rows)
+    return given_back(
+        rows,
+        well=_FINE,
+        cure=lambda row: row.error or "see the artifact undo, then run this again",
+        dry_run=dry_run,
+        stopped=stop.is_set(),
+    )

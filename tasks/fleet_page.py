@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+from ingest.counting import counted
 from ingest.model.outcome import URGENCY, Status
 from ingest.report.tables import markdown_table
 from tasks.pages import plain
@@ -57,7 +58,7 @@ def fleet_sums(lines: Sequence[ShareLine]) -> str:
     order = (WOULD, *reversed(URGENCY))
     rows = ", ".join(f"{total[status]} {status}" for status in order if total[status]) or "nothing imported"
     if all(one.kind == "completed" for one in lines):
-        return f"{rows} by {len(lines)} {'run' if len(lines) == 1 else 'runs'}"
+        return f"{rows} by {counted(len(lines), 'run')}"
     return f"{rows}; {', '.join(f'{one.share} {one.state}' for one in lines)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ingest.counting import counted
 from ingest.engine.events import ClockRead
 from ingest.engine.picture import Figures, RowPicture
 from ingest.model.outcome import FailedTogether
@@ -66,10 +67,8 @@ def failures_page(failures: Sequence[FailedTogether], *, sums: str, results: str
     if not failures:
         return f"Nothing failed: {sums}.\n\n{where}"
     rows = sum(len(one.rows) for one in failures)
-    causes = "1 cause" if len(failures) == 1 else f"{len(failures)} causes"
-    return (
-        f"**{rows} {'row' if rows == 1 else 'rows'}, {causes}**; the run: {sums}.\n\n{causes_table(failures)}\n{where}"
-    )
+    causes = counted(len(failures), "cause")
+    return f"**{counted(rows, 'row')}, {causes}**; the run: {sums}.\n\n{causes_table(failures)}\n{where}"
 
 
 def causes_table(failures: Sequence[FailedTogether]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.report.tables import record
 from ingest.stages.run_folder import existing_run_folder
@@ -29,8 +30,9 @@ def validate(
     )
     levels = checked.levels
     text = (
-        f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {levels['critical']} critical findings, "
-        f"{levels['warning']} warnings, {levels['info']} informational"
+        f"{counted(len(checked.ready), 'row')} ready, {checked.blocked} blocked; "
+        f"{counted(levels['critical'], 'critical finding')}, {counted(levels['warning'], 'warning')}, "
+        f"{levels['info']} informational"
     )
     found = sorted(checked.findings, key=lambda one: ("critical", "warning", "info").index(one.level))
     table(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
+from tests.cli.forked import forking_ingest
 
 # Long tests that have no fixture of their module in common.
 DEALT_SINGLY = ("tests/test_docs.py", "tests/cli/test_commands.py", "tests/flows/test_import_vms.py")
@@ -34,6 +36,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return nodeid if module in DEALT_SINGLY else module
 
     return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+@pytest.fixture(scope="session")
+def ingest_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An executable `ingest` that is quickly there; the only file of its folder, which can be put on the PATH."""
+    with forking_ingest(tmp_path_factory.mktemp("forked")) as command:
+        yield command
 
 
 @pytest.fixture(scope="session")

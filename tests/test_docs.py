@@ -43,14 +43,15 @@ def test_every_page_with_shell_blocks_is_run() -> None:
 
 @pytest.mark.server
 @pytest.mark.parametrize("page", WITH_BLOCKS)
-def test_shell_blocks_run(page: str, tmp_path: Path, server: PrefectServer) -> None:
+def test_shell_blocks_run(page: str, tmp_path: Path, server: PrefectServer, ingest_command: Path) -> None:
     script = "\n".join(_blocks(page))
     # `make test` is this very suite and `make demo` has a test of its own: here their recipes are resolved, not run.
     script = re.sub(r"^make (\w+)", rf"make -n -C {ROOT} \1", script, flags=re.MULTILINE)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_", "MAKE"))
     }
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "CHECKOUT": str(ROOT)}
+    path = f"{ingest_command.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment |= {"PATH": path, "CHECKOUT": str(ROOT)}
     if "prefect server start" not in script:
         environment["PREFECT_API_URL"] = server.api_url
     # Whatever a page starts in the background ends with the page, also when a line fails.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.cli.output import DiffFormat, Format, show, talk
+from ingest.counting import counted
 from ingest.model.outcome import Level
 from ingest.report.tables import record
 from ingest.settings import load_settings
@@ -73,6 +74,7 @@ def show_findings(
     show(shown, columns, format_)
     sums = checked.levels
     talk.print(
-        f"{len(checked.ready)} rows ready, {checked.blocked} blocked; {sums['critical']} critical findings, "
-        f"{sums['warning']} warnings, {sums['info']} informational"
+        f"{counted(len(checked.ready), 'row')} ready, {checked.blocked} blocked; "
+        f"{counted(sums['critical'], 'critical finding')}, {counted(sums['warning'], 'warning')}, "
+        f"{sums['info']} informational"
     )

@@ -39,7 +39,7 @@ def prefect_server(home: Path, port: int = 0, database: str = "") -> Iterator[Pr
     Sets this process's environment so that flows imported inside the block use it. `home` keeps database and log of
     a server started here; `port` 0 chooses a free one; `database` is a URL (`postgresql+asyncpg://...`) instead of the
     SQLite file in `home`. Raises Transient when the server does not come up, with the end
-    of its log.
+    of its log; of a named one the errors of `tasks.server_look`.
     """
     no_telemetry(os.environ)
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "ingest")
@@ -47,6 +47,9 @@ def prefect_server(home: Path, port: int = 0, database: str = "") -> Iterator[Pr
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     given = os.environ.get(API_VARIABLE)
     if given:
+        from tasks.server_look import look_at_server
+
+        look_at_server(given)
         yield PrefectServer(given, given.removesuffix("/api"), owned=False)
         return
     home.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from cyclopts.types import PositiveFloat, PositiveInt
 
 from ingest.cli.output import DiffFormat, show, talk
+from ingest.counting import counted
 from ingest.model.outcome import Finding
 from ingest.plan.resolve import rows_to_import
 from ingest.plan.rules_file import read_rules
@@ -62,7 +63,7 @@ def check(
         talk.print(f"wave {one.number} {one.wave.name}: {rows}{target}{end}", markup=False)
     levels = Counter(one.level for one in done.findings)
     talk.print(
-        f"{summary(done)}; {levels['critical']} critical findings, {levels['warning']} warnings, "
+        f"{summary(done)}; {counted(levels['critical'], 'critical finding')}, {counted(levels['warning'], 'warning')}, "
         f"{levels['info']} informational",
         markup=False,
     )

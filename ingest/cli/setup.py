@@ -27,14 +27,17 @@ def setup(file: Path | None = None, *, format: Format = "table") -> int:
     format
         Format of the list on stdout.
     """
-    if not os.environ.get(API_VARIABLE):
+    url = os.environ.get(API_VARIABLE)
+    if not url:
         raise UsageError(
             "no Prefect server is named",
             place=f"environment variable {API_VARIABLE}",
             cure="set it, such as http://127.0.0.1:4200/api; or `ingest up`, which brings a server",
         )
     from tasks.provisioning import provision
+    from tasks.server_look import look_at_server
 
+    look_at_server(url)
     with talk.status("setting up"):
         things = list(provision(file))
     show([record(thing) for thing in things], COLUMNS, format)

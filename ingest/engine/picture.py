@@ -90,10 +90,16 @@ class Figures:
         return 100 * self.done / self.total if self.total else 0.0
 
     @property
+    def looked_at(self) -> int:
+        """Rows that were begun and are not the server's work now: before their call, or after their job."""
+        return self.total - self.done - self.in_flight - self.waiting
+
+    @property
     def sums(self) -> str:
-        """For people: `31 imported, 2 failed, 5 in flight, 21 waiting`."""
+        """For people: `31 imported, 2 failed, 5 in flight, 1 looked at, 21 waiting`."""
         known = [f"{self.counts[status]} {status}" for status in reversed(URGENCY) if self.counts.get(status)]
         known += [f"{self.in_flight} in flight"] if self.in_flight else []
+        known += [f"{self.looked_at} looked at"] if self.looked_at else []
         known += [f"{self.waiting} waiting"] if self.waiting else []
         return ", ".join(known) or "nothing yet"
 

@@ -77,7 +77,7 @@ CAUSES: dict[str, str] = {
     "ROOT-001": "The root disk is the one disk without an offering. CloudStack does not check that it boots.",
     "CTRL-001": "CloudStack records one controller type for all data disks.",
     "CTRL-002": (
-        "CloudStack knows SCSI and IDE controllers only. It records `none` for SATA and NVMe, and the "
+        "CloudStack knows SCSI and IDE controllers only. It records 'none' for SATA and NVMe, and the "
         "controller may be another one after the next start."
     ),
     "DISK-001": "Every disk but the root disk needs an offering.",

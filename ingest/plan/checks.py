@@ -60,7 +60,7 @@ _SAFETY = "safety rule: the server does not look"
 
 CHECKS: tuple[Check, ...] = (
     # Is it the VM the row speaks of, and can the server see it?
-    Check("VM-001", "vm", "gone", "vm", "critical", "{value}", "plan again: `ingest plan`", f"{_IMPORT}: find VM"),
+    Check("VM-001", "vm", "gone", "vm", "critical", "{value}", "plan again: ingest plan", f"{_IMPORT}: find VM"),
     Check("VM-002", "vm", "unlisted", "vm", "critical", "{value}", "see the reason; plan again", f"{_IMPORT}: find VM"),
     Check("VM-003", "vm", "duplicate", "vm", "critical", "{value}", "rename one in vCenter, plan again", _SAFETY),
     Check(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.counting import counted
 from ingest.doctor import Diagnosis, Verdict
 from ingest.doctor import examine as examine_servers
 from ingest.errors import IngestError
@@ -61,7 +62,11 @@ def _papers(runbook: Runbook, stored: StoredPlan, now: float) -> Iterator[Diagno
         )
     elif levels["warning"]:
         yield Diagnosis(
-            "papers", "runbook", "warn", f"{seen}; {levels['warning']} warnings", "ingest runbook check lists them"
+            "papers",
+            "runbook",
+            "warn",
+            f"{seen}; {counted(levels['warning'], 'warning')}",
+            "ingest runbook check lists them",
         )
     else:
         yield Diagnosis("papers", "runbook", "ok", seen)

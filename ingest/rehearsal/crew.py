@@ -17,10 +17,12 @@ from ingest.settings import ENV_PREFIX
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a worker ended: `stopped` in words, '' when it did all it could. `killed`: it could not say."""
+    """How a worker ended: `stopped` in words, '' when it did all it could. `killed`: it could not say. `hopeless`: the
+    next one would end like this, too."""
 
     stopped: str = ""
     killed: bool = False
+    hopeless: bool = False
 
 
 class Crew:
@@ -68,7 +70,10 @@ class Crew:
         worker.wait()
         worker.stdout.close()
         self._at_work = None
-        return Ended(json.loads(line)["stopped"]) if line.strip() else Ended(killed=True)
+        if not line.strip():
+            return Ended(killed=True)
+        said = json.loads(line)
+        return Ended(said["stopped"], hopeless="hopeless" in said)
 
     def kill(self) -> None:
         """kill -9 for the one at work; from any thread."""

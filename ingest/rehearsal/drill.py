@@ -48,7 +48,7 @@ def drill_plan(
             known = _known(folder, checked)
             return [known[call.row][0] for call in checked.ready if known[call.row][0] in _NEED_ANOTHER]
 
-        people = Drilling(stage, folder, order, scenario, left, "ingest run --resume").run(waves_of(checked), 1.0)
+        drilled = Drilling(stage, folder, order, scenario, left, "ingest run --resume").run(waves_of(checked), 1.0)
         conclude_from_journal(folder)
         waves, whole = plan_waves(copy.world, checked, durations, in_flight)
         found = Drill(
@@ -63,7 +63,7 @@ def drill_plan(
             struck=struck_in(stage),
             whole=whole,
             waves=tuple(waves),
-            grade=grade(copy.world, checked.ready, _known(folder), people),
+            grade=grade(copy.world, checked.ready, _known(folder), drilled.people),
         )
     write_drill(folder, found)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ingest.engine.ledger import open_ledger
 from ingest.rehearsal.crew import Crew, Ended
@@ -22,6 +23,14 @@ SETTLE_S = 3.0
 """Real seconds the drilled program looks for an answer it lost."""
 _ATTEMPTS = 6
 _OPEN = ("incomplete", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """What a person had to do, in order, and why the last worker stopped, '' when it did all it could."""
+
+    people: tuple[str, ...]
+    stopped: str
 
 
 class Drilling:
@@ -50,12 +59,13 @@ class Drilling:
         self._again = again
         self._taken = 0
 
-    def run(self, waves: Sequence[Sequence[str]], base_speed: float) -> list[str]:
-        """Work until nothing is left or nothing more helps; what a person had to do.
+    def run(self, waves: Sequence[Sequence[str]], base_speed: float) -> Drilled:
+        """Work until nothing is left or nothing more helps.
 
         `waves` are the VMs by name, `base_speed` twin seconds per real one while no import is in flight.
         """
         people: list[str] = []
+        ended = Ended()
         in_flight = self._order.max_concurrent_imports
         with (
             Crew(self._order) as self._crew,
@@ -73,7 +83,7 @@ class Drilling:
                         people.append(f"started the run again: its worker was killed ({self._again})")
                 if not ended.killed:
                     left = self._left(ended)
-                    if not left:
+                    if not left or ended.hopeless:
                         break
                     self._cure(left, people)
                     why = f", stopped because {ended.stopped}" if ended.stopped else ""
@@ -81,7 +91,7 @@ class Drilling:
                 self._crew.get_ready()
             else:
                 people.pop()  # it was not run once more
-        return people
+        return Drilled(tuple(people), ended.stopped)
 
     def _count(self, what: str, _vm: str) -> None:
         """Kill the worker in the moment an import is taken; called with the world's lock held."""

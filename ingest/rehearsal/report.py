@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ingest.counting import counted
 from ingest.rehearsal.results import Rehearsal, RehearsedWave
 from ingest.report.html import render_page
 from ingest.runbook.spans import in_words
@@ -67,7 +68,7 @@ def sums(rehearsal: Rehearsal) -> str:
 
 def wave_in_words(wave: RehearsedWave) -> str:
     """`40 rows, target 2 h, predicted 3 min 20 s (3 min to 4 min), rehearsed 3 min 31 s`."""
-    parts = [f"{wave.rows} row{'' if wave.rows == 1 else 's'}"]
+    parts = [counted(wave.rows, "row")]
     parts += [f"target {in_words(wave.target_s)}"] if wave.target_s is not None else []
     if wave.predicted_s is not None:
         doubt = ""

@@ -10,7 +10,7 @@ from ingest.recovery.course import read_course
 from ingest.recovery.report import Report
 from ingest.rehearsal.crew import Ended
 from ingest.rehearsal.drilled import Drill, write_drill
-from ingest.rehearsal.drilling import SETTLE_S, Drilling, hosts_of, struck_in
+from ingest.rehearsal.drilling import SETTLE_S, Drilled, Drilling, hosts_of, struck_in
 from ingest.rehearsal.grading import Grade, grade
 from ingest.rehearsal.lent_clock import ClockLender
 from ingest.rehearsal.rehearse import Options, moment, on_twin
@@ -61,7 +61,7 @@ def drill_runbook(
         drilling = Drilling(
             stage, folder, order, scenario, lambda ended: _left(folder, ended), "ingest recover --resume"
         )
-        people = drilling.run(lost.waves, USUAL_SPEED)
+        drilled = drilling.run(lost.waves, USUAL_SPEED)
         report = _report(folder)
         found = Drill(
             kind="runbook",
@@ -77,7 +77,7 @@ def drill_runbook(
             whole=whole_of(report, lost.runbook, assigned),
             waves=tuple(waves_in(report, assigned)),
             signed=tuple(f"{one['key']}: {one['decision']}" for one in (report.people if report else ())),
-            grade=_grade(world, folder, report, rows, people),
+            grade=_grade(world, folder, report, rows, drilled),
         )
     write_drill(folder, found)
     return found
@@ -98,21 +98,20 @@ def _left(folder: RunFolder, ended: Ended) -> list[str]:
     return left or (["not-started"] if ended.stopped and not read_course(folder) else [])
 
 
-def _grade(world: World, folder: RunFolder, report: Report | None, rows: int, people: list[str]) -> Grade:
+def _grade(world: World, folder: RunFolder, report: Report | None, rows: int, drilled: Drilled) -> Grade:
     """Graded as an import, then what else a recovery is for: VMs found, started, healthy."""
     course = read_course(folder)
     vms = [vm for wave in course.waves for vm in wave.vms] if course else []
     there = [vm for vm in vms if not vm.missing]
     results = report.vms if report else []
     known = {vm.row: (vm.imported or "not-started", vm.why) for vm in results}
-    graded = grade(world, there, known, people)
+    graded = grade(world, there, known, drilled.people)
     left = [*graded.left, *(f"{vm.vm}: {vm.missing}" for vm in vms if vm.missing)]
     left += [f"{vm.vm}: imported, then {vm.why}" for vm in results if vm.imported == "imported" and not vm.well]
     if not course:
         left.append(f"nothing was planned: {rows} VMs of the stored plan")
-    stopped = report.stopped if report else "no worker came to its end"
-    if stopped:
-        left.append(stopped)
+    if drilled.stopped or not report:
+        left.append(drilled.stopped or "no worker came to its end")
     with world.lock:
         journal = world.cloud.journal
         paths = [str(facts["path"]) for facts in journal.of("registered")]

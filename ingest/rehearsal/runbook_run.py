@@ -97,7 +97,7 @@ def rehearse_runbook(
                 folder, stage.settings, clock, people, recovery_options(options.imports, papers.confirm_guesses), stop
             ) as recovery,
         ):
-            report, stopped = gone_through(recovery)
+            report, stopped = _gone_through(recovery)
     found = Rehearsal(
         kind="runbook",
         name=runbook.name,
@@ -151,7 +151,7 @@ def recovery_options(imports: ImportOptions, confirm_guesses: bool) -> RecoveryO
     )
 
 
-def gone_through(recovery: Recovery) -> tuple[Report, str]:
+def _gone_through(recovery: Recovery) -> tuple[Report, str]:
     """The report, and why it came to no end, '' when it did."""
     try:
         done = recover(recovery)

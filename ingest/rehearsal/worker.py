@@ -16,12 +16,13 @@ from typing import IO, Any
 from pydantic import BaseModel, ConfigDict
 
 from ingest.engine.rows import Pace
-from ingest.errors import IngestError
+from ingest.errors import FindingsBlock, IngestError, Stopped
 from ingest.model.endpoints import CloudStackEndpoint, HealthEndpoint, VCenterEndpoint
 from ingest.recovery.course import kept_runbook
+from ingest.recovery.sequence import recover
 from ingest.rehearsal.lent_clock import LentClock
 from ingest.rehearsal.plan_run import import_plan
-from ingest.rehearsal.runbook_run import gone_through, recovery_in, recovery_options
+from ingest.rehearsal.runbook_run import recovery_in, recovery_options
 from ingest.rehearsal.twin_settings import closed, run_settings
 from ingest.rehearsal.twin_time import NobodyReally
 from ingest.settings import Settings
@@ -65,7 +66,7 @@ class Order(BaseModel):
         """The order to import what the folder's calls say."""
         cloudstack, vcenter = settings.cloudstack, settings.vcenter
         return cls(
-            folder=folder,
+            folder=folder.resolve(),
             cloudstack=cloudstack.model_dump(mode="json")
             | {
                 "api_key": cloudstack.api_key.get_secret_value(),
@@ -105,6 +106,8 @@ def work(order: Order) -> dict[str, str]:
         if order.recovery:
             return {"stopped": _recover(order, order.recovery)}
         done = import_plan(order.settings(), RunFolder(order.folder), order.imports)
+    except FindingsBlock as error:
+        return {"stopped": error.message, "hopeless": "yes"}
     except IngestError as error:
         return {"stopped": error.message}
     return {"stopped": done.systemic}
@@ -116,7 +119,11 @@ def _recover(order: Order, recovery: RecoveryOrder) -> str:
     people = NobodyReally(kept_runbook(folder).runbook, clock, recovery.fast, stop)
     options = recovery_options(order.imports, recovery.confirm_guesses)
     with recovery_in(folder, order.settings(), clock, people, options, stop) as opened:
-        return gone_through(opened)[1]
+        try:
+            return recover(opened).why
+        except (FindingsBlock, Stopped):
+            opened.conclude()
+            raise
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ingest.counting import counted
 from ingest.report.causes import Cause
 from ingest.report.tables import markdown_table
 
@@ -39,7 +40,7 @@ def approval_text(
     waiting = sum(one.waiting for one in waves)
     done = sum(one.done for one in waves)
     lines = [
-        f"**{_count(waiting, 'VM')} would be imported**, {_count(blocked, 'row')} blocked"
+        f"**{counted(waiting, 'VM')} would be imported**, {counted(blocked, 'row')} blocked"
         + (f", {done} done" if done else "")
         + "."
     ]
@@ -48,12 +49,12 @@ def approval_text(
         lines += ["", markdown_table(("wave", "to import", "done"), rows).rstrip()]
     words = {"shutdown": "asked to shut down", "off": "shut down, switched off hard if the guest does not"}
     for policy, names in stopped.items():
-        what = f"{_count(len(names), 'running VM')} to be {words.get(policy, policy)}"
+        what = f"{counted(len(names), 'running VM')} to be {words.get(policy, policy)}"
         lines += ["", f"**{what}** before the import: {_names(names)}."]
     if not stopped:
         lines += ["", "No running VM is switched off."]
     if started:
-        lines += ["", f"{_count(len(started), 'VM')} to be started in CloudStack afterwards: {_names(started)}."]
+        lines += ["", f"{counted(len(started), 'VM')} to be started in CloudStack afterwards: {_names(started)}."]
     if causes:
         # A list, because the form is narrow and does not break the lines of a table.
         lines += ["", "Found by the checks; critical ones block their rows:", ""]
@@ -88,15 +89,11 @@ def undo_text(rows: Sequence[tuple[str, str, str, str]]) -> str:
 def _cause(cause: Cause) -> str:
     """One line, without markup of its own: names and messages are not ours."""
     said = " ".join(cause.messages[0][0].split()) if cause.messages else ""
-    return f"**{cause.level}**, {_count(cause.rows, 'row')}, `{cause.rule}`: {_MARKUP.sub(_escaped, said)}"
+    return f"**{cause.level}**, {counted(cause.rows, 'row')}, `{cause.rule}`: {_MARKUP.sub(_escaped, said)}"
 
 
 def _escaped(found: re.Match[str]) -> str:
     return f"\\{found.group()}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _names(names: Iterable[str]) -> str:

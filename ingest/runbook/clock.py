@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ingest.counting import counted
 from ingest.runbook.spans import in_words
 
 State = Literal["waiting", "running", "done", "stopped"]
@@ -171,7 +172,7 @@ def _reason(wave: WaveProgress, state: State, now_s: float, ahead_s: float | Non
     if state == "done":
         return f"{head} was over {in_words(-(ahead_s or 0.0))} after its target"
     if state == "stopped":
-        return f"{head} was stopped with {_rows(wave.rows - wave.done)} left"
+        return f"{head} was stopped with {counted(wave.rows - wave.done, 'VM')} left"
     behind = f"{in_words(-ahead_s)} more than the target" if ahead_s is not None and ahead_s < 0 else ""
     after = f", because {late} is late" if late else ""
     if state == "waiting":
@@ -186,12 +187,8 @@ def _reason(wave: WaveProgress, state: State, now_s: float, ahead_s: float | Non
         return f"{head} all rows are imported, starts, checks and people need {behind or 'longer'}{over}"
     pace = _pace(wave, now_s)
     if pace is not None:
-        return f"{head} {_rows(left)} left at {60 * pace:.3g}/min need {behind or 'longer'}{over}"
-    return f"{head} {_rows(left)} left, which as predicted need {behind or 'longer'}{over}"
-
-
-def _rows(count: int) -> str:
-    return f"{count} VM" if count == 1 else f"{count} VMs"
+        return f"{head} {counted(left, 'VM')} left at {60 * pace:.3g}/min need {behind or 'longer'}{over}"
+    return f"{head} {counted(left, 'VM')} left, which as predicted need {behind or 'longer'}{over}"
 
 
 def _overall(

@@ -26,8 +26,6 @@ from ingest.twin.serving import Twin
 from tests.cli.conftest import Ingest
 from tests.plan.twin_site import import_calls
 
-INGEST = [sys.executable, "-c", "from ingest.cli.main import main; main()"]
-
 
 def test_help_names_every_command_and_the_exit_codes(ingest: Ingest) -> None:
     said = ingest("--help")
@@ -216,12 +214,12 @@ def test_doctor_misses_an_api_the_role_lacks(ingest: Ingest, site: Twin) -> None
     assert verdicts["API listUnmanagedInstances"] == "ok"
 
 
-def test_twin_serve_takes_a_recording(tmp_path: Path) -> None:
+def test_twin_serve_takes_a_recording(ingest_command: Path, tmp_path: Path) -> None:
     write_recording(generate(5, seed=1), tmp_path / "recording")
     secret = tmp_path / "recording" / "9000-LicenseManager-secret.xml"
     secret.write_text('<ObjectContent><obj type="LicenseManager">secret</obj></ObjectContent>')
     process = subprocess.Popen(
-        [*INGEST, "twin", "serve", "--recording", "recording"],
+        [str(ingest_command), "twin", "serve", "--recording", "recording"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -240,9 +238,9 @@ def test_twin_serve_takes_a_recording(tmp_path: Path) -> None:
     assert "secret" not in err
 
 
-def test_twin_serve_prints_a_working_set_of_variables(tmp_path: Path) -> None:
+def test_twin_serve_prints_a_working_set_of_variables(ingest_command: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*INGEST, "twin", "serve", "--vms", "5"],
+        [str(ingest_command), "twin", "serve", "--vms", "5"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -258,7 +256,7 @@ def test_twin_serve_prints_a_working_set_of_variables(tmp_path: Path) -> None:
             variables[name] = value
         clean = {name: value for name, value in os.environ.items() if not name.startswith("INGEST_")}
         done = subprocess.run(
-            [*INGEST, "doctor"],
+            [str(ingest_command), "doctor"],
             cwd=tmp_path,
             env=clean | variables,
             capture_output=True,
@@ -285,7 +283,7 @@ def test_demo_twice(tmp_path: Path) -> None:
         (("--world", "small.yaml"), "3 imported", "3 imports of 3 VMs"),
     ):
         done = subprocess.run(
-            [*INGEST, "demo", *options],
+            [sys.executable, "-c", "from ingest.cli.main import main; main()", "demo", *options],
             cwd=tmp_path,
             env=clean,
             capture_output=True,
@@ -304,18 +302,18 @@ def test_demo_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-def test_run_shows_first_and_writes_with_yes(tmp_path: Path, server: PrefectServer) -> None:
+def test_run_shows_first_and_writes_with_yes(tmp_path: Path, server: PrefectServer, ingest_command: Path) -> None:
     with Twin(generate(12, seed=11)) as twin:
-        _show_then_write(twin, tmp_path, server)
+        _show_then_write(twin, tmp_path, server, ingest_command)
 
 
-def _show_then_write(twin: Twin, tmp_path: Path, server: PrefectServer) -> None:
+def _show_then_write(twin: Twin, tmp_path: Path, server: PrefectServer, command: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
     environment = clean | twin.environment() | {"PREFECT_API_URL": server.api_url}
 
     def ingest_(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*INGEST, *arguments],
+            [str(command), *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
@@ -331,8 +329,8 @@ def _show_then_write(twin: Twin, tmp_path: Path, server: PrefectServer) -> None:
     hint = next(
         line for line in shown.stderr.splitlines() if line.startswith("nothing was written; to import: ingest ")
     )
-    command = shlex.split(hint.partition("to import: ingest ")[2])
-    done = ingest_(*command, "--max-concurrent-imports", "12", "--batch-size", "1", "--format", "json")
+    again = shlex.split(hint.partition("to import: ingest ")[2])
+    done = ingest_(*again, "--max-concurrent-imports", "12", "--batch-size", "1", "--format", "json")
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout)
     assert {outcome["status"] for outcome in outcomes} == {"imported"}

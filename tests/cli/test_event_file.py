@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
@@ -25,9 +24,6 @@ from ingest.twin.faults.script import Script
 from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
 
-INGEST = [sys.executable, "-c", "from ingest.cli.main import main; main()"]
-
-
 OF_RECOVERIES = {
     *("wave-began", "wave-over", "person-asked", "person-answered"),
     *("vm-started", "vm-checked", "clock", "target-at-risk"),
@@ -39,7 +35,7 @@ def lines_of(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.server
-def test_a_run_told_line_by_line(server: PrefectServer, tmp_path: Path) -> None:
+def test_a_run_told_line_by_line(server: PrefectServer, ingest_command: Path, tmp_path: Path) -> None:
     world = generate(12, seed=5)
     world.cloud.import_seconds = 0.3
     with Twin(world) as twin:
@@ -49,7 +45,7 @@ def test_a_run_told_line_by_line(server: PrefectServer, tmp_path: Path) -> None:
         fault = {"kind": "job-fails", "step": "committed", "vm": failing, "text": "the pool is full"}
         twin.faults.set(Script.model_validate({"faults": [fault]}))
         done = subprocess.run(
-            [*INGEST, "run", "--yes", "--max-concurrent-imports", "3", "--events", "-"],
+            [str(ingest_command), "run", "--yes", "--max-concurrent-imports", "3", "--events", "-"],
             cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         imports = list(world.cloud.journal.imports)

@@ -57,7 +57,7 @@ def test_at_80_columns_everything_that_matters_can_be_read(picture: Picture) -> 
     lines = drawn(picture, 80, 24)
     assert lines[0].startswith("import ━")
     assert lines[0].endswith(" 44/100  44 %  0:08")
-    assert lines[1] == "42 imported, 2 failed, 29 in flight, 26 waiting"
+    assert lines[1] == "42 imported, 2 failed, 29 in flight, 1 looked at, 26 waiting"
     assert lines[2] == "7.5/min, left: about 12 s (12 s to 12 s)"
     assert lines[3].split() == ["row", "VM", "state", "for"]
     states = [line[6:].replace("…", " ").split()[-3] for line in lines[4:] if "running" in line]

@@ -6,7 +6,6 @@ import json
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from ingest.twin.serving import Twin
 from ingest.twin.worldfile import load_world
 
 from .conftest import Ingest
-
-INGEST = [sys.executable, "-c", "from ingest.cli.main import main; main()"]
 
 
 @pytest.fixture
@@ -77,10 +74,10 @@ def test_serve_refuses_before_it_serves(ingest: Ingest, tmp_path: Path) -> None:
     ingest("twin", "serve", "--save-world", "none/world.json").refused(2, "its folder does not exist")
 
 
-def test_serve_with_everything(tmp_path: Path) -> None:
+def test_serve_with_everything(ingest_command: Path, tmp_path: Path) -> None:
     (tmp_path / "night.yaml").write_text("faults:\n  - {kind: status, times: 0}\n", encoding="utf-8")
     process = subprocess.Popen(
-        [*INGEST, "twin", "serve", "--vms", "5", "--faults", "night.yaml", "--control",
+        [str(ingest_command), "twin", "serve", "--vms", "5", "--faults", "night.yaml", "--control",
          "--speed", "7", "--save-world", "after.json", "--listen", "0.0.0.0", "--allow-remote"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,

@@ -76,7 +76,7 @@ def test_figures_add_up_at_every_moment() -> None:
     picture(RowLooking(3, "vm3"))
     now = picture.figures()
     assert (now.total, now.done, now.in_flight, now.waiting) == (4, 0, 1, 2)
-    assert (now.rate, now.time_left, now.sums) == ("no rate yet", "no idea yet", "1 in flight, 2 waiting")
+    assert (now.rate, now.time_left, now.sums) == ("no rate yet", "no idea yet", "1 in flight, 1 looked at, 2 waiting")
     clock.now += 4
     end(picture, 2)
     end(picture, 3, "held", "changed since the plan")

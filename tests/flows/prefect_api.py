@@ -73,6 +73,18 @@ def paused_run(server: PrefectServer) -> dict[str, Any]:
     raise AssertionError("no run waits")
 
 
+def attention(server: PrefectServer, run: str, what: str) -> str:
+    """The entry of the artifact `attention` about this run and happening, once an automation has had it written."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = call(server, "POST", "/artifacts/filter", artifacts={"key": {"any_": ["attention"]}})
+        for artifact in found:
+            if f"**{run}**: {what}" in str(artifact["data"]):
+                return str(artifact["data"])
+        time.sleep(1)
+    raise AssertionError(f"nobody was told that {run} {what}")
+
+
 class Person:
     """Somebody at the UI, on a thread: waits until a run asks, then does as told."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +18,7 @@ from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
 from ingest.twin.serving import Twin
 from tasks.provisioning import Thing, provision
 from tasks.server_traffic import flush_to_server
-from tests.flows.prefect_api import call, run_until, start_run
+from tests.flows.prefect_api import attention, call, run_until, start_run
 
 # Server, worker and runs are processes of their own: on a busy machine that takes minutes.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
@@ -29,19 +28,11 @@ def _run(server: PrefectServer, deployment: str, **parameters: Any) -> dict[str,
     return run_until(server, start_run(server, deployment, **parameters))
 
 
-def _attention(server: PrefectServer, run: str) -> str:
-    """The newest entry of the artifact `attention` that names this run, once it is there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        found = call(server, "POST", "/artifacts/filter", artifacts={"key": {"any_": ["attention"]}})
-        for artifact in found:
-            if run in str(artifact["data"]):
-                return str(artifact["data"])
-        time.sleep(1)
-    raise AssertionError(f"nothing was noted about {run}")
-
-
 def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: None, twin: Twin) -> None:
+    # A queue that nobody serves: the automation notices while everything else goes on.
+    queue = call(server, "GET", "/work_pools/ingest/queues/demo")
+    call(server, "PATCH", f"/work_queues/{queue['id']}", is_paused=True)
+    late = start_run(server, "import-vms/import-demo")
     planned = _run(server, "plan-vms/plan-nightly")
     assert planned["state_type"] == "COMPLETED", planned["state"]
     assert twin.world.cloud.journal.imports == []
@@ -68,7 +59,10 @@ def test_every_deployment_runs_once_over_the_api(server: PrefectServer, worker: 
     # A run that fails is noticed by an automation, which has a worker write it down.
     failed = _run(server, "import-vms/import", resume="/no/such/folder")
     assert failed["state_type"] == "FAILED"
-    assert "/no/such/folder" in _attention(server, failed["name"])
+    assert "/no/such/folder" in attention(server, failed["name"], "failed")
+    attention(server, late["name"], "late")
+    call(server, "DELETE", f"/flow_runs/{late['id']}")
+    call(server, "PATCH", f"/work_queues/{queue['id']}", is_paused=False)
     # The cron schedule has made runs of its own, which an incompatible library breaks silently.
     deployment = call(server, "GET", "/deployments/name/plan-vms/plan-nightly")
     deadline = time.monotonic() + 90
@@ -129,12 +123,12 @@ def test_the_form_explains_and_orders_every_field(server: PrefectServer, deploye
 
 
 def test_setup_makes_everything_once_and_keeps_what_was_set_in_the_ui(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ingest_command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(API_VARIABLE, raising=False)
     with prefect_server(tmp_path) as server, temporary_settings({PREFECT_API_URL: server.api_url}):
         done = subprocess.run(
-            [sys.executable, "-c", "from ingest.cli.main import main; main()", "setup", "--format", "json"],
+            [str(ingest_command), "setup", "--format", "json"],
             env=dict(os.environ) | {API_VARIABLE: server.api_url},
             capture_output=True,
             text=True,

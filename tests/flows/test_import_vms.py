@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -217,12 +216,12 @@ def test_artifacts_show_findings_and_outcomes(server: PrefectServer, twin: Twin)
 
 
 def test_an_interrupted_run_still_says_what_became_of_each_row(
-    server: PrefectServer, twin: Twin, tmp_path: Path
+    server: PrefectServer, twin: Twin, ingest_command: Path, tmp_path: Path
 ) -> None:
     """Killed politely in mid-import: exit code 5, no server left behind, and results that agree with the truth."""
     twin.world.cloud.import_seconds = 1.5
     process = subprocess.Popen(
-        [sys.executable, "-c", "from ingest.cli.main import main; main()", "run", "--yes", "--batch-size", "2"],
+        [str(ingest_command), "run", "--yes", "--batch-size", "2"],
         cwd=tmp_path,
         env=dict(os.environ) | {"PREFECT_API_URL": server.api_url},
         stdout=subprocess.DEVNULL,

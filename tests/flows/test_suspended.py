@@ -12,7 +12,7 @@ from ingest.cli.local_server import PrefectServer
 from ingest.stages.approval import read_approvals
 from ingest.stages.run_folder import existing_run_folder
 from ingest.twin.serving import Twin
-from tests.flows.prefect_api import call, run_until, start_run, suspended
+from tests.flows.prefect_api import attention, call, run_until, start_run, suspended
 
 pytestmark = pytest.mark.server
 
@@ -59,5 +59,6 @@ def test_suspended_approved_and_edited(server: PrefectServer, worker: None, twin
         "plan changed",
         "approved",
     ]
+    assert "press Resume and decide" in attention(server, ended["name"], "waits for approval")
     # Its process ended long ago; the worker took that for no crash.
     assert call(server, "GET", f"/flow_runs/{ended['id']}")["state_name"] == "PlanChanged"

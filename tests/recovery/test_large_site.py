@@ -19,7 +19,7 @@ from ingest.twin.serving import Twin
 from ingest.twin.worlds.recovery import Guests, recovery_site
 from tests.recovery.site import SITES, new_folder, settings_of, store_plan
 
-VMS = int(os.environ.get("INGEST_RECOVERY_VMS", "100"))
+VMS = int(os.environ.get("INGEST_RECOVERY_VMS", "40"))
 PATIENT = "timeout: 10s, retries: 100, pause: 1s"
 BOOK = f"""
 name: large

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ingest.model.request import ImportRequest, PlannedImport
 from ingest.rehearsal.drill import drill_plan
 from ingest.rehearsal.drilled import Drill
@@ -21,9 +23,10 @@ from tests.rehearsal.site import planned_site
 VMS = 8
 
 
-def test_killed_in_mid_import_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_killed_in_mid_import_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = planned_site(generate(VMS, seed=5), tmp_path / "real")
-    folder = RunFolder(tmp_path / "drill")
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder(Path("drill"))  # as it is by default, relative to where the command was given
     folder.path.mkdir()
     script = Script.model_validate(
         {

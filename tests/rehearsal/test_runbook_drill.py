@@ -41,12 +41,13 @@ waves:
 """
 
 
-def test_a_recovery_whose_worker_is_killed_comes_to_its_end(tmp_path: Path) -> None:
+def test_a_recovery_whose_worker_is_killed_comes_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = replace(CLEAN, datacenters=1, clusters_per_datacenter=1, standalone_hosts=0, powered_off=0.0)
     site = planned_site(generate(VMS, seed=3, shape=shape), tmp_path / "site")
     book = site.path / "book.yaml"
     book.write_text(BOOK, encoding="utf-8")
-    folder = RunFolder(tmp_path / "drill")
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder(Path("drill"))  # as it is by default, relative to where the command was given
     folder.path.mkdir()
     script = Script.model_validate({"faults": [{"kind": "job-fails", "step": "committed", "nth": 4}]})
     options = Options(imports=ImportOptions(max_concurrent_imports=2, batch_size=2))

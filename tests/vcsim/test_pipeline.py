@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ import pytest
 from ingest.cli.local_server import PrefectServer
 
 pytestmark = [pytest.mark.vcsim, pytest.mark.server]
-INGEST = [sys.executable, "-c", "from ingest.cli.main import main; main()"]
 # What vcsim's made-up VMs leave open: their port groups are untagged, and 32 MiB fit no bounded offering.
 RULES = """
 version: 1
@@ -32,7 +30,7 @@ rules:
 """
 
 
-def test_plan_and_run_against_vcsim(start_vcsim, server: PrefectServer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_plan_and_run_against_vcsim(start_vcsim, server: PrefectServer, ingest_command: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     simulator = start_vcsim("-dc", "1", "-cluster", "2", "-host", "3", "-vm", "6", "-standalone-host", "1", "-pg", "2")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
     environment = clean | {
@@ -44,7 +42,7 @@ def test_plan_and_run_against_vcsim(start_vcsim, server: PrefectServer, tmp_path
         "INGEST_VCENTER_CA_FILE": str(simulator.certificate),
     }
     cloud = subprocess.Popen(
-        [*INGEST, "twin", "serve", "--from-vcenter"],
+        [str(ingest_command), "twin", "serve", "--from-vcenter"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -60,7 +58,7 @@ def test_plan_and_run_against_vcsim(start_vcsim, server: PrefectServer, tmp_path
 
         def ingest(*arguments: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [*INGEST, *arguments],
+                [str(ingest_command), *arguments],
                 cwd=tmp_path,
                 env=environment,
                 capture_output=True,
