@@ -75,14 +75,20 @@ def start(
     stop: threading.Event,
     pace: StartPace = StartPace(),
     new_job_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    sent: Callable[[], None] = lambda: None,
 ) -> Starting:
-    """Start a VM by its id in CloudStack. A refusal is an outcome; raises LedgerError and ClaimLost only."""
-    one = _One(client, ledger, key, vm_id, run_id, actor, stop, pace, new_job_id)
+    """Start a VM by its id in CloudStack. A refusal is an outcome; raises LedgerError and ClaimLost only.
+
+    `sent` is called once: when the server has the call, or when it is certain that none will follow.
+    """
+    one = _One(client, ledger, key, vm_id, run_id, actor, stop, pace, new_job_id, sent)
     try:
         return one.start()
     except (RemoteError, Stopped) as error:  # what is true could not be found out: the deed stays as it is
         ledger.deeds.release(key)
         return Starting("unknown", error.message)
+    finally:
+        one.tell_sent()
 
 
 @dataclass(slots=True)
@@ -96,6 +102,13 @@ class _One:
     stop: threading.Event
     pace: StartPace
     new_job_id: Callable[[], str]
+    sent: Callable[[], None]
+    _told: bool = False
+
+    def tell_sent(self) -> None:
+        if not self._told:
+            self._told = True
+            self.sent()
 
     def start(self) -> Starting:
         deeds, who = self.ledger.deeds, {"run_id": self.run_id, "actor": self.actor}
@@ -162,6 +175,7 @@ class _One:
             return False
 
     def _await(self, job_id: str, *, settled: bool = False) -> Starting:
+        self.tell_sent()
         job = wait_for_job(
             self.client, job_id, every_s=self.pace.every_s, timeout_s=self.pace.timeout_s, stop=self.stop
         )

@@ -17,6 +17,7 @@ from ingest.engine.ledger import DeedKey, Ledger
 from ingest.engine.questions import answering
 from ingest.engine.rows import key_of
 from ingest.engine.starting import Starting, StartPace, start, start_key, was_started
+from ingest.errors import RemoteError
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
 from ingest.plan.sheet import read_sheet
@@ -78,8 +79,8 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class WaveDone:
-    """What became of the VMs of a wave. `systemic` says why no VM could be imported any more, '' when that was not
-    so; `given_up` whether its time ran out."""
+    """What became of the VMs of a wave. `systemic` says why no VM could be imported, started or checked any more, ''
+    when that was not so; `given_up` whether its time ran out."""
 
     vms: tuple[VmResult, ...]
     systemic: str = ""
@@ -105,8 +106,11 @@ class WaveRun:
             for vm in self.wave.vms:
                 if vm.row:
                     self._seen[vm.row] = _Seen(vm, self._before(vm, calls))
-            with self._starts_and_checks(calls, stop):
-                self._import(calls, stop)
+            try:
+                with self._starts_and_checks(calls, stop):
+                    self._import(calls, stop)
+            except RemoteError as error:
+                self._systemic = self._systemic or error.message
             late = given_up.is_set()
             if stop.is_set() and not late and not self._systemic:
                 work.stop.set()  # an interruption that reached the imports alone
@@ -219,11 +223,13 @@ class WaveRun:
             ):
                 take_turns(
                     order,
-                    lambda one: self._start_one(client, one, calls[one.vm.row], running, stop),
+                    lambda one, begun: self._start_one(client, one, calls[one.vm.row], running, stop, begun),
                     ready=lambda one: self._turn_of(one, stop),
                     done_before=lambda one: was_started(work.ledger, self._key(calls[one.vm.row]), work.run_id),
                     at_once=_STARTS_AT_ONCE,
                     delay_s=self.rules.start.delay.total_seconds(),
+                    # Where the runbook says nothing of the order, calls need not wait for each other.
+                    strictly=bool(self.rules.start.order or self.rules.start.delay),
                     timing=work.timing,
                     stop=stop,
                 )
@@ -245,9 +251,14 @@ class WaveRun:
         call: PlannedImport,
         running: Feed[ToCheck],
         stop: threading.Event,
+        begun: Callable[[], None],
     ) -> None:
         work = self.work
-        work.watch.turn_over(self.wave.name, started=True)
+
+        def sent() -> None:
+            work.watch.turn_over(self.wave.name, started=True)
+            begun()
+
         one.starting = start(
             client,
             work.ledger,
@@ -257,6 +268,7 @@ class WaveRun:
             actor=work.actor,
             stop=stop,
             pace=work.start_pace,
+            sent=sent,
         )
         if one.starting.status == "started" and not one.starting.settled:
             one.started_at = work.watch.now_s

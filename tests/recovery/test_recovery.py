@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from ingest.engine.events import ClockRead, Event, TargetAtRisk, VmChecked, VmStarted, WaveBegan, listening
+from ingest.engine.events import (
+    ClockRead,
+    Event,
+    StageStarted,
+    TargetAtRisk,
+    VmChecked,
+    VmStarted,
+    WaveBegan,
+    listening,
+)
 from ingest.engine.importing import BatchResult
 from ingest.engine.ledger import open_ledger
 from ingest.engine.power import PowerPace
@@ -354,3 +363,40 @@ def test_ctrl_c_leaves_what_the_next_one_goes_on_with(tmp_path: Path, plan: Path
         done = site.recover()
         assert (done.outcome, verdicts(done)) == ("recovered", ["well", "well"])
         assert set(site.started().values()) == {1}
+
+
+class Interrupted(OnThreads):
+    """Ctrl-C while batches work in task runs: the run of the imports is told, nobody else."""
+
+    def batches(self, run: ImportRun, members: Sequence[Sequence[PlannedImport]]) -> list[BatchResult]:
+        run.stop.set()
+        return super().batches(run, members)
+
+
+def test_an_interruption_of_the_imports_stops_the_recovery(tmp_path: Path, plan: Path) -> None:
+    with scene(tmp_path, plan, HANGING.replace("GATE", "continue")) as site:
+        stopped = site.recover(doing=Interrupted())
+        assert (stopped.outcome, verdicts(stopped)) == ("stopped", ["stopped", "not over"]), "no gate judges that"
+        assert not site.world.cloud.journal.imports
+        assert site.recover().outcome == "recovered"
+
+
+def test_a_vcenter_that_goes_away_keeps_vms_from_being_started_not_imported(tmp_path: Path, plan: Path) -> None:
+    with scene(tmp_path, plan, HANGING.replace("GATE", "stop")) as site:
+
+        def lock_out(event: Event) -> None:
+            if event == StageStarted("start_vms"):
+                away = {"kind": "status", "server": "vcenter", "command": "Login", "status": 503, "times": 0}
+                site.twin.faults.set(Script.model_validate({"faults": [away]}))
+
+        with listening(lock_out), pytest.raises(RemoteError, match="503") as error:
+            site.recover()
+        assert "--resume" in error.value.cure
+        report = read_report(site.folder)
+        assert ([wave.verdict for wave in report.waves], report.counts["imported"]) == (["stopped", "not over"], 3)
+        assert len(site.world.cloud.journal.imports) == 3
+        assert not site.started()
+        site.twin.faults.clear()
+        done = site.recover()
+        assert (done.outcome, verdicts(done)) == ("recovered", ["well", "well"])
+        assert site.started().total() == 3

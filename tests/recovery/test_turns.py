@@ -18,7 +18,7 @@ from ingest.recovery.turns import take_turns
 class Moments:
     """A clock that only waiting moves, and what was begun at which time of it.
 
-    One is `ready` at `ready_at`, never if `gone`; time stands still until those handed out before have begun.
+    One is ready at `ready_at`, never if `gone`.
     """
 
     ready_at: dict[str, float] = field(default_factory=dict)
@@ -26,20 +26,13 @@ class Moments:
     now_s: float = 0.0
     begun: list[tuple[str, float]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
-    _handed_out: int = 0
-
-    def ready(self, one: str) -> bool:
-        while len(self.begun) < self._handed_out:
-            time.sleep(0.001)
-        self.now_s = max(self.now_s, self.ready_at.get(one, 0.0))
-        self._handed_out += one != self.gone
-        return one != self.gone
 
     def take_turns(
         self,
         order: str,
         then: Callable[[str], None] = lambda _one: None,
         *,
+        before: Callable[[str], None] = lambda _one: None,
         done_before: str = "",
         at_once: int = 1,
         delay_s: float = 10.0,
@@ -51,18 +44,24 @@ class Moments:
                 moments.now_s += max(seconds, 0.0)
                 return event.is_set()
 
-        def begin(one: str) -> None:
-            moments.begun.append((one, moments.now_s))
+        def ready(one: str) -> bool:
+            self.now_s = max(self.now_s, self.ready_at.get(one, 0.0))
+            return one != self.gone
+
+        def begin(one: str, begun: Callable[[], None]) -> None:
+            before(one)
+            self.begun.append((one, self.now_s))
+            begun()
             then(one)
 
         take_turns(
             order,
             begin,
-            ready=self.ready,
+            ready=ready,
             done_before=lambda one: one in done_before,
             at_once=at_once,
             delay_s=delay_s,
-            timing=Waiting(lambda: moments.now_s),
+            timing=Waiting(lambda: self.now_s),
             stop=self.stop,
         )
         return self.begun
@@ -81,7 +80,7 @@ def test_what_is_done_needs_no_delay_and_counts_for_the_next() -> None:
 
 def test_beginnings_do_not_queue_up_behind_those_under_way() -> None:
     """The third has a slot only when one before is over: the delay of the fourth counts from then on."""
-    moments, release = Moments(), threading.Event()
+    moments, release = Moments({"c": 100.0}), threading.Event()
 
     def then(one: str) -> None:
         if one in "ab":
@@ -89,12 +88,24 @@ def test_beginnings_do_not_queue_up_behind_those_under_way() -> None:
 
     thread = threading.Thread(target=lambda: moments.take_turns("abcd", then, at_once=2))
     thread.start()
-    while len(moments.begun) < 2:
+    while moments.now_s < 100.0:
         time.sleep(0.001)
-    moments.now_s = 100.0
+    assert [one for one, _ in moments.begun] == ["a", "b"]
     release.set()
     thread.join(30)
     assert moments.begun == [("a", 0.0), ("b", 10.0), ("c", 100.0), ("d", 110.0)]
+
+
+def test_the_next_waits_until_one_has_truly_begun() -> None:
+    """The call of the first is held up: the others keep the order, and their delay counts from when it went out."""
+    moments = Moments()
+
+    def before(one: str) -> None:
+        if one == "a":
+            time.sleep(0.1)  # long enough for b, if it did not wait
+            moments.now_s = 50.0
+
+    assert moments.take_turns("abc", before=before, at_once=3) == [("a", 50.0), ("b", 60.0), ("c", 70.0)]
 
 
 def test_a_stop_begins_nothing_more_and_errors_are_raised() -> None:
