@@ -62,7 +62,7 @@ waves:
     select: {{columns: {{tier: "1"}}}}
     steps: [{{say: names answer, who: lead, when: after}}]
     checks: [{{kind: tools, retries: 60, pause: 1s}}]
-  - {{name: second, select: {{}}, prerequisites: [first]}}
+  - {{name: second, select: {{}}, prerequisites: [first], start: {{order: [{{name: "shop*"}}]}}}}
 """
 SIGNED = {"declared": "Ann", "first/after/1": "Bob"}
 OPTIONS = RecoveryOptions(
