@@ -27,11 +27,12 @@ Status = Literal["started", "already", "failed", "unknown", "in-hand", "not-star
 @dataclass(frozen=True, slots=True)
 class StartPace:
     """Seconds: between questions about a job, until it is given up, and the pauses before a call whose job the server
-    does not know is sent again."""
+    does not know is sent again. `questions_s`: between looks whether vCenter asks if a VM was moved or copied."""
 
     every_s: float = 0.5
     timeout_s: float = 900.0
     resend_s: tuple[float, ...] = (1.0, 5.0)
+    questions_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)

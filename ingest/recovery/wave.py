@@ -219,7 +219,9 @@ class WaveRun:
             with (
                 connect(work.settings.vcenter) as vcenter,
                 CloudStackClient(work.settings.cloudstack) as client,
-                answering(vcenter, lambda: morefs, self._identity(), every_s=work.timing.real_s(2.0)),
+                answering(
+                    vcenter, lambda: morefs, self._identity(), every_s=work.timing.real_s(work.start_pace.questions_s)
+                ),
             ):
                 take_turns(
                     order,

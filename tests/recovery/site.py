@@ -27,7 +27,7 @@ from tests.plan.twin_site import cloudstack_of, vcenter_of
 
 QUICK = RecoveryOptions(
     imports=ImportOptions(max_concurrent_imports=5, batch_size=3, pace=Pace(settle_s=2.0, grace_s=1.0)),
-    start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1)),
+    start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1), questions_s=0.2),
 )
 SITES = "sites: [{name: replicas, datastores: '*', cluster: fra1-c1}]\n"
 

@@ -67,7 +67,7 @@ waves:
 SIGNED = {"declared": "Ann", "first/after/1": "Bob"}
 OPTIONS = RecoveryOptions(
     imports=ImportOptions(max_concurrent_imports=2, batch_size=2, pace=Pace(settle_s=2.0, grace_s=1.0)),
-    start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1)),
+    start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1), questions_s=0.2),
     register_at_once=2,
 )
 BACK = FailBackOptions(
