@@ -16,8 +16,6 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
-from requests.adapters import BaseAdapter
-
 from ingest.cloudstack.answer import ASK_FIRST, URL_CURE, Payload, maximum_page_size, read_answer
 from ingest.cloudstack.parameters import Parameter, wire
 from ingest.cloudstack.signing import signed
@@ -58,7 +56,7 @@ class ApiCaller:
     """Calls of one CloudStack API with one key. A context manager; threads may share it.
 
     `pool_size` is how many connections are kept open. `clock` gives the time for signatures, `sleep` waits between
-    tries, `transport` replaces the network (all three for tests).
+    tries (for tests).
     """
 
     def __init__(
@@ -68,10 +66,9 @@ class ApiCaller:
         pool_size: int = 100,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
-        transport: BaseAdapter | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._transport = Transport(endpoint, pool_size=pool_size, adapter=transport)
+        self._transport = Transport(endpoint, pool_size=pool_size)
         self._clock = clock
         self._sleep = sleep
         self._page_size = _PAGE_SIZE
@@ -199,11 +196,10 @@ class ApiCaller:
         # The signed form lives in this frame only, which is gone before any of our errors is raised.
         api_key = self._endpoint.api_key.get_secret_value()
         secret_key = self._endpoint.secret_key.get_secret_value()
-        complete = signed(
-            {**form, "command": command, "response": "json"}, api_key=api_key, secret_key=secret_key, now=self._clock()
-        )
-        secrets = (api_key, secret_key, complete["signature"])
-        return self._transport.post(complete, secrets=secrets, read_s=self._read_s(command))
+        said = {**form, "command": command, "response": "json"}
+        ready = signed(said, api_key=api_key, secret_key=secret_key, now=self._clock())
+        secrets = (api_key, secret_key, ready.signature)
+        return self._transport.post(ready.body, secrets=secrets, read_s=self._read_s(command))
 
     def _read_s(self, command: str) -> float:
         timeouts = self._endpoint.timeouts

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -20,17 +20,38 @@ def encode_value(value: str) -> str:
 
 def canonical_text(parameters: Mapping[str, str]) -> str:
     """The text that is signed: `name=value` pairs, sorted by the raw name, names unencoded, all in lower case."""
-    return "&".join(f"{name}={encode_value(parameters[name])}" for name in sorted(parameters)).lower()
+    return _canonical({name: encode_value(value) for name, value in parameters.items()})
 
 
 def signature_of(parameters: Mapping[str, str], secret_key: str) -> str:
     """The base64 HMAC-SHA1 of the parameters; they must already hold apiKey, expires and signatureVersion."""
-    digest = hmac.new(secret_key.encode(), canonical_text(parameters).encode(), hashlib.sha1).digest()
-    return base64.b64encode(digest).decode("ascii")
+    return _signature(canonical_text(parameters), secret_key)
 
 
-def signed(parameters: Mapping[str, str], *, api_key: str, secret_key: str, now: datetime) -> dict[str, str]:
-    """The parameters with key, expiry and signature added, ready for form encoding. `now` must know its time zone."""
+@dataclass(frozen=True, slots=True, repr=False)
+class SignedForm:
+    """A form ready to be sent, encoded, and the signature within it."""
+
+    body: bytes
+    signature: str
+
+
+def signed(parameters: Mapping[str, str], *, api_key: str, secret_key: str, now: datetime) -> SignedForm:
+    """The form of the parameters with key, expiry and signature added. `now` must know its time zone.
+
+    Each value is encoded once: form encoding, too, reads what the signature needs (`%20` for the space).
+    """
     expires = (now + LIFETIME).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
     complete = {**parameters, "apikey": api_key, "signatureversion": "3", "expires": expires}
-    return {**complete, "signature": signature_of(complete, secret_key)}
+    encoded = {name: encode_value(value) for name, value in complete.items()}
+    signature = _signature(_canonical(encoded), secret_key)
+    pairs = [f"{quote(name, safe='')}={value}" for name, value in encoded.items()]
+    return SignedForm("&".join([*pairs, f"signature={quote(signature, safe='')}"]).encode("ascii"), signature)
+
+
+def _canonical(encoded: Mapping[str, str]) -> str:
+    return "&".join(f"{name}={encoded[name]}" for name in sorted(encoded)).lower()
+
+
+def _signature(text: str, secret_key: str) -> str:
+    return base64.b64encode(hmac.digest(secret_key.encode(), text.encode(), "sha1")).decode("ascii")

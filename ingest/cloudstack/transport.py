@@ -13,14 +13,22 @@ import ssl
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Literal
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Literal, cast
+from urllib.parse import quote, urlsplit
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3.exceptions import HTTPError, InsecureRequestWarning
+from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InsecureRequestWarning,
+    MaxRetryError,
+    NewConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from ingest.errors import SettingsError
 from ingest.model.endpoints import CloudStackEndpoint
@@ -55,52 +63,29 @@ class Failure:
 
 
 class Transport:
-    """A pool of connections to one address. Threads may share it."""
+    """A pool of connections to one address. Threads may share it. Raises SettingsError for an unusable address."""
 
-    def __init__(self, endpoint: CloudStackEndpoint, *, pool_size: int, adapter: BaseAdapter | None = None) -> None:
+    def __init__(self, endpoint: CloudStackEndpoint, *, pool_size: int) -> None:
         check_address(endpoint)
-        self._url = endpoint.url
         self._connect_s = endpoint.timeouts.connect_s
-        self._session = requests.Session()
-        # An explicit authentication keeps requests from adding one of ~/.netrc for this host.
-        self._session.auth = _no_authentication
-        # Calls are independent and signed one by one; a session cookie would only tie threads together.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if adapter is None:
-            adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        # Preparing a request and asking the environment (proxies, REQUESTS_CA_BUNDLE) cost requests 0.6 ms of CPU each
-        # time, five times what sending does, and never give anything else for one address. Our CA file is not kept on
-        # the session: there REQUESTS_CA_BUNDLE would win over it.
-        self._prepared = self._session.prepare_request(requests.Request("POST", self._url, headers=_HEADERS))
-        self._how = self._session.merge_environment_settings(self._url, {}, None, _verification(endpoint), None)
+        self._connections = _connections(endpoint, pool_size)
 
-    def post(self, form: Mapping[str, str], *, secrets: tuple[str, ...], read_s: float) -> Answer | Failure:
-        """Send the form and give the answer, redirects included, or the failure. Never raises for network trouble.
+    def post(self, form: bytes, *, secrets: tuple[str, ...], read_s: float) -> Answer | Failure:
+        """Send an encoded form; the answer, redirects included, or the failure. Never raises for network trouble.
 
         `secrets` are blotted out of the answer, in case something echoes the request.
         """
-        encoded = urlencode(form).encode("ascii")
-        body = io.BytesIO(encoded)
-        request = self._prepared.copy()
-        request.headers["Content-Length"] = str(len(encoded))
-        request.body = body  # type: ignore[assignment]  # what is sent may be a file, says requests
+        body = io.BytesIO(form)
         try:
-            response = self._session.send(
-                request,
-                timeout=(self._connect_s, read_s),
-                allow_redirects=False,
-                **self._how,
-            )
-        except (requests.RequestException, HTTPError) as error:
+            response = self._connections.post(body, Timeout(connect=self._connect_s, read=read_s))
+        except (HTTPError, OSError) as error:
             # The body is read only after connection, proxy tunnel and TLS handshake stand.
             return _failure(error, sent=body.tell() > 0)
         headers = response.headers
         return Answer(
-            status=response.status_code,
+            status=response.status,
             content_type=headers.get("Content-Type", ""),
-            body=_blot_out(response.content, secrets),
+            body=_blot_out(response.data, secrets),
             date=headers.get("Date", ""),
             location=headers.get("Location", "").partition("?")[0],
             retry_after=headers.get("Retry-After", ""),
@@ -108,7 +93,57 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        self._session.close()
+        self._connections.close()
+
+
+class _Connections(HTTPAdapter):
+    """The connections of requests to one address.
+
+    A session and its adapter prepare each request, choose its connections, look for the CA file and keep cookies: half
+    of the CPU a small call costs, and always the same result for one address. So that is done once. Calls are
+    independent and signed one by one; no cookie is kept, nothing is sent again.
+    """
+
+    def __init__(self, request: requests.PreparedRequest, how: Mapping[str, Any], pool_size: int) -> None:
+        super().__init__(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
+        verify, proxies, cert = how["verify"], how["proxies"], how["cert"]
+        # The one kind requests makes; its annotation says less.
+        self._pool = cast("HTTPConnectionPool", self.get_connection_with_tls_context(request, verify, proxies, cert))
+        self.cert_verify(self._pool, str(request.url), verify, cert)  # type: ignore[no-untyped-call]
+        self._target = self.request_url(request, proxies)
+        self._headers = {name: str(value) for name, value in request.headers.items()}
+
+    def post(self, body: io.BytesIO, timeout: Timeout) -> BaseHTTPResponse:
+        """The whole answer, whatever its status. Raises what urllib3 does."""
+        return self._pool.urlopen(
+            "POST",
+            self._target,
+            body=body,
+            headers=self._headers | {"Content-Length": str(len(body.getbuffer()))},
+            redirect=False,
+            assert_same_host=False,
+            retries=self.max_retries,
+            timeout=timeout,
+        )
+
+
+def _connections(endpoint: CloudStackEndpoint, pool_size: int) -> _Connections:
+    """Connections as the environment wants them (proxies, REQUESTS_CA_BUNDLE). Our CA file is not kept on the session:
+    there REQUESTS_CA_BUNDLE would win over it."""
+    with requests.Session() as session:
+        # An explicit authentication keeps requests from adding one of ~/.netrc for this host.
+        session.auth = _no_authentication
+        request = session.prepare_request(requests.Request("POST", endpoint.url, headers=_HEADERS))
+        how = session.merge_environment_settings(endpoint.url, {}, None, _verification(endpoint), None)
+    try:
+        return _Connections(request, how, pool_size)
+    except (HTTPError, OSError):  # whose texts may show a proxy's password
+        pass
+    raise SettingsError(
+        "the environment names a proxy or a CA file that cannot be used",
+        place="https_proxy, http_proxy, all_proxy, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE",
+        cure="correct or unset them; a proxy is http://host:port, a CA file must be there",
+    )
 
 
 def check_address(endpoint: CloudStackEndpoint) -> None:
@@ -160,17 +195,18 @@ def _no_authentication(request: requests.PreparedRequest) -> requests.PreparedRe
     return request
 
 
-def _failure(error: requests.RequestException | HTTPError, *, sent: bool) -> Failure:
+def _failure(error: HTTPError | OSError, *, sent: bool) -> Failure:
     chain = tuple(_chain(error))
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Failure("untrusted", cause.verify_message, sent)
     reason = _reason(chain)
-    if isinstance(error, requests.exceptions.SSLError) and not sent:
+    first = error.reason if isinstance(error, MaxRetryError) else error
+    if isinstance(first, SSLError) and not sent:
         return Failure("not-tls", reason, sent)
-    if isinstance(error, requests.exceptions.ConnectTimeout):
+    if isinstance(first, ConnectTimeoutError) and not isinstance(first, NewConnectionError):
         return Failure("unreachable", "no answer to the connection request", sent)
-    if isinstance(error, requests.exceptions.Timeout) or any(isinstance(cause, TimeoutError) for cause in chain):
+    if isinstance(first, ReadTimeoutError) or any(isinstance(cause, TimeoutError) for cause in chain):
         return Failure("timeout" if sent else "unreachable", "no answer in time", sent)
     return Failure("lost" if sent else "unreachable", reason, sent)
 
@@ -189,9 +225,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(chain: tuple[BaseException, ...]) -> str:
-    # The texts of requests and urllib3 carry addresses and object dumps; the operating system's words do not.
+    # The texts of urllib3 carry addresses and object dumps; the operating system's words do not.
     for cause in reversed(chain):
-        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) and cause.strerror:
+        if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
     return {
         "RemoteDisconnected": "the server closed the connection without an answer",

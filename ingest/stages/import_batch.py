@@ -125,9 +125,11 @@ class ImportRun:
             self._seen = stack.enter_context(SeenRows(self._folder.need(SEEN_ROWS, made_by="validate")))
             self._ledger: Ledger = stack.enter_context(open_ledger(self._settings))
             stack.enter_context(self._ledger.keep_alive())
-            client = stack.enter_context(CloudStackClient(self._cloudstack))
+            # One for all batches: making one, and its first connection, costs as much CPU as importing a VM.
+            connections = options.max_concurrent_imports + 1
+            self._client = stack.enter_context(CloudStackClient(self._cloudstack, pool_size=connections))
             history = self._ledger.durations(self._cloudstack.url)
-            self._watcher = stack.enter_context(JobWatcher(client, DurationModel(history)))
+            self._watcher = stack.enter_context(JobWatcher(self._client, DurationModel(history)))
             self._journal = stack.enter_context(RunJournal(self._folder.file(JOURNAL)))
             self._power = stack.enter_context(VCenterPower(self._vcenter)) if self._vcenter else None
             self._ledger.open_run(
@@ -216,11 +218,10 @@ class ImportRun:
         with self._working() as open_, ExitStack() as held:
             if not open_:
                 return self._not_started(rows)
-            client = held.enter_context(CloudStackClient(self._cloudstack))
             if self.options.endpoint_slots and not self._take_slot(held):
                 return self._not_started(rows)
             importer = RowImporter(
-                client,
+                self._client,
                 self._ledger,
                 self._watcher,
                 self._who,
@@ -239,7 +240,7 @@ class ImportRun:
                 gates=self._gates,
                 traits=self._seen.traits,
                 refused=self._canary_of,
-                finish=lambda one, concluded: self._finish(client, one, concluded),
+                finish=self._finish,
                 told=self._told,
             )
             return batch.run(rows)
@@ -277,7 +278,7 @@ class ImportRun:
             self.stop.wait(_SLOT_EVERY_S)
         return False
 
-    def _finish(self, client: CloudStackClient, one: PlannedImport, concluded: Concluded) -> str:
+    def _finish(self, one: PlannedImport, concluded: Concluded) -> str:
         """Start and tag an imported VM as asked; what went wrong in words. The import itself stays what it is."""
         vm_id = concluded.outcome.vm_id
         if one.row in self._canaries and concluded.outcome.status in ("failed", "incomplete", "unknown"):
@@ -287,11 +288,11 @@ class ImportRun:
         problems = []
         try:
             if self.options.tag:
-                client.create_tags([vm_id], {"ingest-run": self._who.run_id})
+                self._client.create_tags([vm_id], {"ingest-run": self._who.run_id})
             if one.start:
                 job = wait_for_job(
-                    client,
-                    client.start_virtual_machine(vm_id),
+                    self._client,
+                    self._client.start_virtual_machine(vm_id),
                     every_s=_START_EVERY_S,
                     timeout_s=_START_TIMEOUT_S,
                     stop=self._abandon,

@@ -36,6 +36,7 @@ PLAN = "plan.csv"
 FINDINGS = "findings.csv"
 FINDINGS_PAGE = "findings.html"
 CALLS_JSON = "calls.json"
+TAKEN_OUT = "taken_out.json"
 CALLS_CSV = "calls.csv"
 SEEN_ROWS = "seen.jsonl"
 JOURNAL = "journal.jsonl"
@@ -63,7 +64,7 @@ DRILL_PAGE = "drill.html"
 APPROVAL = "approval.json"
 PUBLISHED = "published.txt"
 
-_NEEDED_ELSEWHERE = frozenset({SNAPSHOT, PLAN, FINDINGS, CALLS_JSON, SEEN_ROWS, APPROVAL, FLOW_RUN})
+_NEEDED_ELSEWHERE = frozenset({SNAPSHOT, PLAN, FINDINGS, CALLS_JSON, TAKEN_OUT, SEEN_ROWS, APPROVAL, FLOW_RUN})
 """Without these another machine could not go on. The rest tells of things done, or can be made again: a place that
 cannot be reached must not make it fail."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +25,8 @@ from ingest.model.snapshot import read_snapshot
 from ingest.report.tables import csv_bytes, record
 from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.ledger_claims import in_hand
-from ingest.stages.run_folder import JOURNAL, SETTLED, SNAPSHOT, RunFolder
-from ingest.stages.validate import read_calls
+from ingest.stages.run_folder import CALLS_JSON, JOURNAL, SETTLED, SNAPSHOT, RunFolder
+from ingest.stages.validate import read_calls, read_taken_out
 
 SETTLED_COLUMNS = ("row", "vm", "before", "state", "vm_id", "job_id", "error", "cause", "cure")
 OPEN = frozenset({"unknown", "incomplete"})
@@ -97,11 +98,10 @@ def settle_run(
     """
     stop = stop or threading.Event()
     journal = folder.need(JOURNAL, made_by="import_batch")
-    calls = {call.row: call for call in read_calls(folder)}
-    waiting = sorted(
-        (one for one in outcomes_in(journal) if one.row in calls and _is_open(one)), key=lambda one: one.row
-    )
-    rows: list[SettledRow] = []
+    calls = {call.row: call for call in (*read_taken_out(folder), *read_calls(folder))}
+    still_open = sorted((one for one in outcomes_in(journal) if _is_open(one)), key=lambda one: one.row)
+    waiting = [one for one in still_open if one.row in calls]
+    rows = [_without_call(one) for one in still_open if one.row not in calls]
     if waiting:
         catalogue = read_snapshot(folder.need(SNAPSHOT, made_by="list_unmanaged")).catalogue
         with CloudStackClient(endpoint) as client, RunJournal(journal) as notes:
@@ -244,6 +244,19 @@ def _ledger_state(row: SettledRow, claim: Claim, *, is_off: bool) -> State | Non
 
 def _and(*texts: str) -> str:
     return "; ".join(filter(None, texts))
+
+
+def _without_call(outcome: Outcome) -> SettledRow:
+    """Somebody changed the folder's files by hand."""
+    return SettledRow(
+        outcome.row,
+        outcome.vm,
+        outcome.status,
+        "unknown",
+        job_id=outcome.job_id,
+        error=f"{CALLS_JSON} has no call for this row any more",
+        cure=f"put its call back; or look for the VM in CloudStack: ingest history {shlex.quote(outcome.vm)}",
+    )
 
 
 def _of_others(outcome: Outcome, claim: Claim) -> SettledRow:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from ingest.engine.journal import outcomes_in
 from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
 from ingest.model.snapshot import read_snapshot
@@ -38,9 +39,11 @@ from ingest.stages.run_folder import (
     CALLS_JSON,
     FINDINGS,
     FINDINGS_PAGE,
+    JOURNAL,
     PLAN,
     SEEN_ROWS,
     SNAPSHOT,
+    TAKEN_OUT,
     RunFolder,
 )
 from ingest.stages.seen_rows import seen_lines
@@ -102,6 +105,7 @@ def validate(
     ready = planned_imports(examined.rows, examined.findings)
     plan_csv = folder.write(PLAN, sheet_bytes(sheet))
     folder.write(SEEN_ROWS, seen_lines(snapshot, ready))
+    _keep_what_was_sent(folder, ready)
     return Validated(
         findings=examined.findings,
         verdicts=examined.verdicts,
@@ -150,6 +154,25 @@ def _foreseen_in_words(verdict: Verdict) -> str:
 def read_calls(folder: RunFolder) -> list[PlannedImport]:
     """The calls this stage approved, in the order of (wave, row)."""
     return _CALLS.validate_json(folder.need(CALLS_JSON, made_by="validate").read_bytes())
+
+
+def read_taken_out(folder: RunFolder) -> list[PlannedImport]:
+    """Calls that may have been sent, of rows that were taken out of the plan afterwards; settlement needs them."""
+    path = folder.file(TAKEN_OUT)
+    return _CALLS.validate_json(path.read_bytes()) if path.exists() else []
+
+
+def _keep_what_was_sent(folder: RunFolder, ready: Sequence[PlannedImport]) -> None:
+    """Before the calls are written anew: what was sent cannot be unsent by an edit."""
+    journal = folder.file(JOURNAL)
+    if not journal.exists():
+        return
+    begun = {outcome.row for outcome in outcomes_in(journal)}
+    now = {call.row for call in ready}
+    known = {call.row: call for call in (*read_taken_out(folder), *read_calls(folder))}
+    out = [call for row, call in sorted(known.items()) if row in begun and row not in now]
+    if out or folder.file(TAKEN_OUT).exists():
+        folder.write(TAKEN_OUT, _CALLS.dump_json(out, indent=1) + b"\n")
 
 
 def read_validated(folder: RunFolder) -> Validated:

@@ -4,10 +4,11 @@ import base64
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import parse_qsl
 
 import pytest
 
-from ingest.cloudstack.signing import canonical_text, encode_value, signature_of, signed
+from ingest.cloudstack.signing import SignedForm, canonical_text, encode_value, signature_of, signed
 
 SECRET = "an-example-secret-key"
 
@@ -62,6 +63,23 @@ def test_a_signature_known_in_advance() -> None:
     assert signature_of({"command": "listZones"}, "secret") == "WMHT9Dom/W5h+tUwIaI5VTq3EJo="
 
 
+def sent(form: SignedForm) -> dict[str, str]:
+    """What a server reads from the form."""
+    pairs = parse_qsl(form.body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+@pytest.mark.parametrize("case", CASES, ids=list(CASES))
+def test_a_form_is_read_as_it_was_meant(case: str) -> None:
+    parameters, _ = CASES[case]
+    form = signed(parameters, api_key="KEY", secret_key=SECRET, now=datetime(2026, 1, 1, tzinfo=UTC))
+    read = sent(form)
+    assert parameters.items() <= read.items()
+    assert read.pop("signature") == form.signature == signature_of(read, SECRET)
+    assert form.signature not in repr(form)
+
+
 @pytest.mark.parametrize("value", ["".join(map(chr, range(256))), "日本語", "😀~", " ", ""])
 def test_values_are_encoded_like_javas_url_encoder(value: str) -> None:
     assert encode_value(value) == url_encoder_of_java(value)
@@ -75,9 +93,10 @@ def test_the_order_of_the_parameters_does_not_matter() -> None:
 
 def test_signed_parameters_carry_key_version_expiry_and_signature() -> None:
     noon_in_berlin = datetime(2026, 8, 21, 12, 0, 0, 900, tzinfo=timezone(timedelta(hours=2)))
-    complete = signed({"command": "listZones"}, api_key="KEY", secret_key=SECRET, now=noon_in_berlin)
+    form = signed({"command": "listZones"}, api_key="KEY", secret_key=SECRET, now=noon_in_berlin)
     text = b"apikey=key&command=listzones&expires=2026-08-21t10%3a10%3a00%2b0000&signatureversion=3"
-    assert complete == {
+    assert form.signature == hmac_sha1_base64(text)
+    assert sent(form) == {
         "command": "listZones",
         "apikey": "KEY",
         "signatureversion": "3",
@@ -88,5 +107,5 @@ def test_signed_parameters_carry_key_version_expiry_and_signature() -> None:
 
 def test_the_expiry_stays_below_the_servers_fifteen_minutes() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    expires = signed({}, api_key="k", secret_key="s", now=now)["expires"]
+    expires = sent(signed({}, api_key="k", secret_key="s", now=now))["expires"]
     assert timedelta(0) < datetime.strptime(expires, "%Y-%m-%dT%H:%M:%S%z") - now <= timedelta(minutes=15)

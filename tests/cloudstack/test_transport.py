@@ -254,3 +254,21 @@ def test_an_unusable_ca_file_is_a_matter_of_settings(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=words) as caught:
             CloudStackClient(endpoint("https://cloud.example.org/client/api", ca_file=path))
         assert caught.value.place == "INGEST_CLOUDSTACK_CA_FILE"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("https_proxy", "http://someone:proxy-password@[::1"),
+        ("https_proxy", "gopher:///"),
+        ("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem"),
+    ],
+)
+def test_an_unusable_environment_is_a_matter_of_settings(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match="environment") as caught:
+        CloudStackClient(endpoint("https://cloud.example.org/client/api"))
+    assert variable in (caught.value.place or "")
+    assert "proxy-password" not in str(caught.value)

@@ -32,7 +32,7 @@ from ingest.stages.list_unmanaged import list_unmanaged
 from ingest.stages.run_folder import JOURNAL, PLAN, SNAPSHOT, RunFolder
 from ingest.stages.settle import SettledRow
 from ingest.stages.undo_import import UndoRow
-from ingest.stages.validate import read_calls, validate
+from ingest.stages.validate import read_calls, read_taken_out, validate
 from ingest.twin import truth
 from ingest.twin.faults.script import Script
 from tests.engine.killing import Child, Deed, Failure, KillAt, Planned, Scene
@@ -375,7 +375,8 @@ class AnyOrder(RuleBasedStateMachine):
                     self._settled_is_true(folder, row)
 
     def _settled_is_true(self, folder: RunFolder, row: SettledRow) -> None:
-        seen, calls = self.site.seen(), {call.row: call for call in read_calls(folder)}
+        seen = self.site.seen()
+        calls = {call.row: call for call in (*read_taken_out(folder), *read_calls(folder))}
         moref = calls[row.row].moref
         if row.state == "imported":
             assert self.site.whole(seen, moref), f"not whole: {row}"
@@ -486,7 +487,7 @@ class AnyOrder(RuleBasedStateMachine):
         site.check()
         seen = site.seen()
         held = [entry for entry in site.scene.entries() if entry.holder]
-        assert held == [], "a claim is left"
+        assert held == [], f"a claim is left: {held}"
         out = {site.names[one] for one in site.names if not site.whole(seen, one) and one not in site.renamed}
         out -= {site.names[one] for one in site.by_hand}
         assert out == set(), f"never imported: {told}"

@@ -12,15 +12,16 @@ from ingest.engine.journal import outcomes_in
 from ingest.engine.undo import UndoPace
 from ingest.errors import UsageError
 from ingest.model.request import NetworkRequest
+from ingest.plan.sheet import read_sheet, sheet_bytes
 from ingest.report.tables import csv_rows
 from ingest.stages.conclude import conclude_from_journal
 from ingest.stages.discover_networks import discover_networks
 from ingest.stages.enrich_csv import enrich_csv
 from ingest.stages.list_unmanaged import list_unmanaged
-from ingest.stages.run_folder import JOURNAL, NETWORKS_CREATED, RESULTS, SETTLED, UNDO, RunFolder
+from ingest.stages.run_folder import CALLS_JSON, JOURNAL, NETWORKS_CREATED, PLAN, RESULTS, SETTLED, UNDO, RunFolder
 from ingest.stages.settle import settle_run
 from ingest.stages.undo_import import undo_import
-from ingest.stages.validate import validate
+from ingest.stages.validate import read_calls, read_taken_out, validate
 from ingest.twin.cloudstack.jobs import JobLost
 from ingest.twin.generator import CLEAN, generate
 from ingest.twin.truth import half_imported
@@ -89,6 +90,42 @@ def test_a_run_that_was_cut_off_is_settled_cured_and_done_again(site: Site, tmp_
     second = imported(site, tmp_path / "second")
     assert {one.status for one in outcomes_in(second.file(JOURNAL))} == {"imported"}
     assert sorted(live(world)) == sorted(vm.name for vm in world.vms.values())
+
+
+def test_a_row_taken_out_of_the_plan_after_its_call_was_sent_is_settled_all_the_same(
+    site: Site, tmp_path: Path
+) -> None:
+    endpoint, world = cloudstack_of(site.twin), site.world
+    folder = imported(site, tmp_path / "run", cut_off=True)
+    [half] = half_imported(world)
+    name = world.cloud.instances[half].instancename
+
+    def take_out(*names: str) -> None:
+        sheet = read_sheet(folder.file(PLAN))
+        for row in sheet.rows:
+            row["import"] = "no" if row["vm"] in names else "yes"
+        folder.write(PLAN, sheet_bytes(sheet))
+        validate(folder)
+
+    take_out(name)
+    assert name not in {call.vm for call in read_calls(folder)}
+    take_out(name)  # checked once more, nothing is forgotten
+    assert [call.vm for call in read_taken_out(folder)] == [name]
+    cured = settle_run(endpoint, folder, cure=True, patience_s=0.05, pace=PACE)
+    assert [row.state for row in cured if row.vm == name] == ["given-back"]
+    assert half_imported(world) == []
+    take_out()
+    assert name in {call.vm for call in read_calls(folder)}
+    assert read_taken_out(folder) == []
+
+    # Nobody can settle a row whose call somebody deleted from the file; it is told, not passed over.
+    again = imported(site, tmp_path / "again", cut_off=True)
+    [half] = half_imported(world)
+    name = world.cloud.instances[half].instancename
+    calls = json.loads(again.file(CALLS_JSON).read_bytes())
+    again.write(CALLS_JSON, json.dumps([one for one in calls if one["vm"] != name]).encode())
+    told = [row for row in settle_run(endpoint, again, patience_s=0.05, pace=PACE) if row.vm == name]
+    assert [(row.state, row.error) for row in told] == [("unknown", "calls.json has no call for this row any more")]
 
 
 def test_a_whole_vm_that_is_not_as_planned_is_left_to_a_person(site: Site, tmp_path: Path) -> None:

@@ -10,11 +10,18 @@ from typing import Any
 from ingest.engine.ledger.records import Break, HistoryLine
 from ingest.report.tables import record
 
+# Made once: json.dumps makes a new encoder each time it is told how to write.
+_WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def plain(detail: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Details as they come back from the ledger, whatever came in: JSON's own types, keys are texts."""
+    return dict(json.loads(json.dumps(detail, default=str))) if detail else {}
+
 
 def detail_text(detail: Mapping[str, Any]) -> str:
-    """The one way details are written, whatever came in: plain ASCII JSON, keys sorted."""
-    plain = json.loads(json.dumps(detail, default=str))  # keys become texts before they are sorted
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    """The one way plain details are written: ASCII JSON, keys sorted."""
+    return _WRITER.encode(detail)
 
 
 def storable(text: str) -> str:
@@ -22,12 +29,14 @@ def storable(text: str) -> str:
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def line_hash(fields: Mapping[str, Any]) -> str:
-    """The hash of a line: SHA-256 in hexadecimal over all its fields but the hash itself."""
+def line_hash(fields: Mapping[str, Any], detail: str | None = None) -> str:
+    """The hash of a line: SHA-256 in hexadecimal over all its fields but the hash itself.
+
+    `detail` is `detail_text` of its detail, for who has it already.
+    """
     counted = {name: value for name, value in fields.items() if name != "hash"}
-    counted["detail"] = detail_text(counted["detail"])
-    text = json.dumps(counted, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    counted["detail"] = detail_text(counted["detail"]) if detail is None else detail
+    return hashlib.sha256(_WRITER.encode(counted).encode("ascii")).hexdigest()
 
 
 def first_break(lines: Iterable[HistoryLine], *, head: tuple[int, str]) -> Break | None:

@@ -43,7 +43,7 @@ class Database:
         self._engine = self._open()
         self._writer = self._engine.execution_options(**{_WRITES: True})
         try:
-            with self._said(), self._turn, self._writer.begin() as connection:
+            with self._said(), self._turn, self._transaction(self._writer) as connection:
                 prepare(connection)
         except BaseException:
             self.close()
@@ -64,7 +64,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees what is committed."""
-        with self._said(), self._engine.begin() as connection:
+        with self._said(), self._transaction(self._engine) as connection:
             yield connection
 
     def write(self, work: Callable[[Writing], Result]) -> Result:
@@ -77,7 +77,7 @@ class Database:
         result: list[Result] = []
         for pause_s in (*RETRIES_S, None):
             try:
-                with self._turn, self._writer.begin() as connection:
+                with self._turn, self._transaction(self._writer) as connection:
                     writing = self._begin(connection)
                     if lines and writing.has_line(lines[-1]):
                         break
@@ -93,6 +93,14 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        with engine.begin() as connection:
+            if self.sqlite:
+                # Not by a listener of the engine: one alone makes SQLAlchemy look for more around each statement.
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if engine is self._writer else "BEGIN")
+            yield connection
 
     def _begin(self, connection: Connection) -> Writing:
         number, last = connection.execute(_LOCKED_HEAD).one()
@@ -110,7 +118,6 @@ class Database:
                 _make_folder(Path(self.url.database).parent)
             engine = create_engine(self.url, connect_args={"timeout": BUSY_S})
             event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
         else:
             engine = create_engine(
                 self.url,
@@ -187,11 +194,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
                 raise
             time.sleep(0.02)
     connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:

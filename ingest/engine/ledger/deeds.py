@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, and_, insert, select, update
 
-from ingest.engine.ledger.chain import detail_text, storable
+from ingest.engine.ledger.chain import detail_text, plain, storable
 from ingest.engine.ledger.database import Database
 from ingest.engine.ledger.records import DEED_FINAL, Begun, Deed, DeedKey, DeedState
 from ingest.engine.ledger.schema import DEED
@@ -45,7 +45,7 @@ class Deeds:
 
         Not held while another lives who does it, and when it is done. One that failed or was taken back begins anew.
         """
-        key, new = _clean(key), _plain(detail)
+        key, new = _clean(key), plain(detail)
 
         def take(writing: Writing) -> Begun:
             found = _row(writing, key)
@@ -83,7 +83,7 @@ class Deeds:
 
         Details are added to those noted before. Raises ClaimLost when this holder has it no longer: nothing was noted.
         """
-        key, new = _clean(key), _plain(detail)
+        key, new = _clean(key), plain(detail)
 
         def enter(writing: Writing) -> None:
             found = _row(writing, key)
@@ -114,7 +114,7 @@ class Deeds:
 
     def record(self, key: DeedKey, *, run_id: str, actor: str, detail: Mapping[str, Any] | None = None) -> Begun:
         """Note as done what needs no call, such as a sign-off. Held when it was not there yet; else the first stays."""
-        key, new = _clean(key), _plain(detail)
+        key, new = _clean(key), plain(detail)
 
         def enter(writing: Writing) -> Begun:
             found = _row(writing, key)
@@ -219,9 +219,3 @@ def _key(row: Mapping[str, Any] | RowMapping) -> DeedKey:
 def _deed(row: Mapping[str, Any] | RowMapping) -> Deed:
     own = ("state", "holder", "run_id", "actor", "error", "intended_at", "finished_at", "updated_at")
     return Deed(key=_key(row), detail=json.loads(row["detail"]), **{name: row[name] for name in own})
-
-
-def _plain(detail: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The details as the ledger keeps them."""
-    plain: dict[str, Any] = json.loads(detail_text(detail or {}))
-    return plain

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, delete, insert, or_, select, update
 
-from ingest.engine.ledger.chain import detail_text, first_break, storable
+from ingest.engine.ledger.chain import detail_text, first_break, plain, storable
 from ingest.engine.ledger.database import Clock, Database
 from ingest.engine.ledger.deeds import Deeds
 from ingest.engine.ledger.moments import iso
@@ -152,7 +152,7 @@ class Ledger:
 
     def note_run(self, run: RunRecord, what: str, detail: Mapping[str, Any]) -> None:
         """Write a line of history about a whole run, such as its approval; `run.actor` did it."""
-        line = json.loads(detail_text(detail))
+        line = plain(detail)
         actor = replace(run, actor=storable(run.actor))
         self._database.write(lambda writing: writing.add_run_line(what, self.holder, actor, line))
 
@@ -181,7 +181,7 @@ class Ledger:
             if found is None:
                 self._renew(writing)
                 row = {"vm_key": vm.text, "updated_at": writing.now} | wanted | dict(BEGINNING)
-                writing.connection.execute(insert(VM).values(row))
+                writing.add(row)
                 writing.add_line("claimed", self.holder, row, {})
                 return Claim(held=True, state="claimed")
             former = str(found["holder"])
@@ -222,7 +222,7 @@ class Ledger:
         `failed`, `incomplete` and `undone` give the claim up. Raises ClaimLost when this holder has it no longer:
         then nothing was noted, and nothing more may be done for this VM.
         """
-        new = json.loads(detail_text(detail or {}))
+        new = plain(detail)
 
         def enter(writing: Writing) -> None:
             found = writing.vm(vm.text)

@@ -18,9 +18,12 @@ DAY_S = 86_400.0
 
 # Made once, values come as parameters: making statements costs more than the database takes to run them.
 _VM_OF_KEY = select(VM).where(VM.c.vm_key == bindparam("key"))
+_ADD_VM = insert(VM)
 _CHANGE_VM = update(VM).where(VM.c.vm_key == bindparam("key"))
 _ADD_LINE = insert(HISTORY)
 _MOVE_HEAD = update(HEAD)
+_HOLDER_OF_NAME = select(HOLDER).where(HOLDER.c.holder == bindparam("who"))
+_RENEW_HOLDER = update(HOLDER).where(HOLDER.c.holder == bindparam("who"))
 
 
 class Writing:
@@ -40,15 +43,19 @@ class Writing:
 
     def alive(self, holder: str) -> bool:
         """Whether a holder's claims still count."""
-        found = self.connection.execute(select(HOLDER).where(HOLDER.c.holder == holder)).mappings().one_or_none()
+        found = self.connection.execute(_HOLDER_OF_NAME, {"who": holder}).mappings().one_or_none()
         return found is not None and found["expires_at"] > self.now and not certainly_gone(found["process"])
 
     def renew(self, holder: str, process: str, expires_at: float) -> None:
         """The holder is alive until `expires_at`, unless its process ends before."""
-        renewed = self.connection.execute(update(HOLDER).where(HOLDER.c.holder == holder).values(expires_at=expires_at))
+        renewed = self.connection.execute(_RENEW_HOLDER, {"who": holder, "expires_at": expires_at})
         if not renewed.rowcount:
             self.connection.execute(delete(HOLDER).where(HOLDER.c.expires_at < self.now - DAY_S))
             self.connection.execute(insert(HOLDER).values(holder=holder, process=process, expires_at=expires_at))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Make the row of a VM never seen."""
+        self.connection.execute(_ADD_VM, dict(row))
 
     def change(self, key: str, **values: Any) -> None:
         """Change the current row of a VM."""
@@ -69,8 +76,9 @@ class Writing:
         }
         line |= {name: row[name] for name in ("state", "run_id", "actor", "plan_digest")}
         line |= {name: row[name] for name in ("job_id", "request_digest", "vm_id", "error")}
-        line["hash"] = line_hash(line)
-        self.connection.execute(_ADD_LINE, line | {"detail": detail_text(detail)})
+        text = detail_text(detail)
+        line["hash"] = line_hash(line, text)
+        self.connection.execute(_ADD_LINE, line | {"detail": text})
         self.connection.execute(_MOVE_HEAD, {"number": line["number"], "hash": line["hash"]})
         self._number, self._last = line["number"], line["hash"]
         self.lines.append(line["line_id"])

@@ -88,11 +88,11 @@ class _Wave:
     ) -> None:
         self._in_flight, self._batch_size = in_flight, batch_size
         alone, self._chains = _apart(members, races)
-        self._free: deque[PlannedImport] = deque()
+        self._free: deque[PlannedImport] = deque() if limits else alone
         self._dealt: dict[int, int] = {}  # batches of free rows, by number, and when each begins
         self._places: dict[frozenset[Key], _Place] = {}
         units: dict[Key, list[int]] = {}
-        for one in alone:
+        for one in alone if limits else ():  # what a row needs is asked for only where it matters: that reads a file
             keys = frozenset(key for key in places(one) if limits.get(key.kind, in_flight) < in_flight)
             if not keys:
                 self._free.append(one)

@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -203,16 +204,17 @@ class JobWatcher:
             if waiter.stop.is_set():
                 waiter.woken.set()
         listing = now >= self._no_list_until
+        usual = _Usual.of(self._durations)
         next_s = math.inf
         for waiter in quiet:
             if waiter.alone or not listing:
-                due = self._due_alone(waiter)
+                due = _due_alone(waiter, usual)
                 if due <= now:
                     waiter.woken.set()
                 next_s = min(next_s, due - now)
         if listing and quiet:
             share = min(max(1 / (_QUESTIONS * len(quiet)), _SMALLEST_SHARE), _SHARE)
-            due = max(min(self._due(waiter, share) for waiter in quiet), self._back_off.until)
+            due = max(min(_due(waiter, self._listed_at, usual, share) for waiter in quiet), self._back_off.until)
             if due <= now:
                 self._list(now, quiet)
                 return
@@ -255,23 +257,32 @@ class JobWatcher:
             self._no_list_until = now + _MANY_PAUSE_S
         return {job.jobid for job in jobs}
 
-    def _due(self, waiter: _Waiter, share: float) -> float:
-        """When this waiter would like to see the list, again after `share` of a job's usual duration."""
-        usual_s = self._durations.quantile(0.5)
-        before = max(self._listed_at, waiter.since)
-        age_s = before - waiter.since
-        pause_s = _SHARE_UNKNOWN * age_s if usual_s is None else share * max(usual_s, age_s)
-        return max(waiter.since + self._earliest_s(), before + _within(pause_s))
 
-    def _due_alone(self, waiter: _Waiter) -> float:
-        """When this waiter would like to ask for his job himself."""
-        usual_s = self._durations.quantile(0.5) or 0.0
-        pause_s = _SHARE_ALONE * max(usual_s, waiter.asked_at - waiter.since)
-        return max(waiter.since + self._earliest_s(), waiter.asked_at + _within(pause_s), waiter.back_off.until)
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What is known of the durations: the usual one, None without an idea, and how old a job is before anybody asks."""
 
-    def _earliest_s(self) -> float:
+    job_s: float | None
+    earliest_s: float
+
+    @classmethod
+    def of(cls, durations: DurationModel) -> Self:
         # A bit less than what was seen: what ends earlier is only noticed by then, and could never be learned.
-        return _SLACK * (self._durations.quantile(_EARLY) or 0.0)
+        return cls(durations.quantile(0.5), _SLACK * (durations.quantile(_EARLY) or 0.0))
+
+
+def _due(waiter: _Waiter, listed_at: float, usual: _Usual, share: float) -> float:
+    """When this waiter would like to see the list, again after `share` of a job's usual duration."""
+    before = max(listed_at, waiter.since)
+    age_s = before - waiter.since
+    pause_s = _SHARE_UNKNOWN * age_s if usual.job_s is None else share * max(usual.job_s, age_s)
+    return max(waiter.since + usual.earliest_s, before + _within(pause_s))
+
+
+def _due_alone(waiter: _Waiter, usual: _Usual) -> float:
+    """When this waiter would like to ask for his job himself."""
+    pause_s = _SHARE_ALONE * max(usual.job_s or 0.0, waiter.asked_at - waiter.since)
+    return max(waiter.since + usual.earliest_s, waiter.asked_at + _within(pause_s), waiter.back_off.until)
 
 
 def _within(pause_s: float) -> float:
