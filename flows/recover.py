@@ -20,6 +20,7 @@ from ingest.stages.run_folder import RunFolder, existing_run_folder, fresh_run_f
 from tasks.artifacts import markdown, table
 from tasks.begun import begun_before, note_flow_run
 from tasks.endings import cancelled
+from tasks.one_at_a_time import one_at_a_time
 from tasks.parameters import Approval, SiteName, path
 from tasks.recover import AsTasks
 from tasks.recovery_artifacts import recovery_artifacts
@@ -70,6 +71,7 @@ def recover(
     note_flow_run(folder)
     people = InTheUi(folder.path.name, approval)
     with (
+        one_at_a_time(site),
         stop_signal() as stop,
         recovery_artifacts(str(folder.path)),
         Recovery(settings, folder, people=people, options=options, doing=AsTasks(), stop=stop) as recovery,

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from prefect import flow, task
+from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -29,11 +29,11 @@ class AsTasks:
     def step(self, name: str, work: Callable[[], Result]) -> Result:
         """One larger step as a task run."""
 
-        @task(name=name, cache_policy=NO_CACHE, retries=0, persist_result=False)
-        def run_step() -> Result:
-            return work()
+        return _as_task(name, work)()
 
-        return run_step()
+    def beside(self, name: str, work: Callable[[], Result]) -> Callable[[], Result]:
+        """One larger step as a task run beside others."""
+        return _as_task(name, work).submit().result
 
     def batches(self, run: ImportRun, members: Sequence[Sequence[PlannedImport]]) -> list[BatchResult]:
         """The batches of a round as task runs."""
@@ -48,3 +48,11 @@ class AsTasks:
             return [future.result() for future in as_they_end(futures, run.stop)]
 
         return import_wave()
+
+
+def _as_task(name: str, work: Callable[[], Result]) -> Task[[], Result]:
+    @task(name=name, cache_policy=NO_CACHE, retries=0, persist_result=False)
+    def run_step() -> Result:
+        return work()
+
+    return run_step

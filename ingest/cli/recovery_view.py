@@ -21,7 +21,6 @@ from ingest.engine.events import (
     PersonAsked,
     RowDone,
     StageDone,
-    StageStarted,
     TargetAtRisk,
     VmChecked,
     VmStarted,
@@ -70,7 +69,7 @@ class RecoveryView:
             self._clock = event
         elif isinstance(event, ImportBegan):
             self._importing = True
-        elif isinstance(event, StageStarted | StageDone) and event.stage != "import_batch":
+        elif isinstance(event, StageDone) and event.stage == "import_batch":
             self._importing = False
         words = _words(event)
         if words:

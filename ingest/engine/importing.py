@@ -55,6 +55,7 @@ class Batch:
         traits: Mapping[int, Traits],
         refused: Callable[[Traits], str] = lambda _traits: "",
         finish: Callable[[PlannedImport, Concluded], str] = lambda _one, _concluded: "",
+        told: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._rows = rows
         self._journal = journal
@@ -64,6 +65,7 @@ class Batch:
         self._traits = traits
         self._refused = refused
         self._finish = finish
+        self._told = told
         self._outcomes: dict[int, Outcome] = {}
         self._systemic = ""
 
@@ -205,3 +207,4 @@ class Batch:
         )
         self._outcomes[one.row] = outcome
         tell(RowDone(outcome))
+        self._told(outcome)

@@ -27,11 +27,12 @@ Status = Literal["started", "already", "failed", "unknown", "in-hand", "not-star
 @dataclass(frozen=True, slots=True)
 class StartPace:
     """Seconds: between questions about a job, until it is given up, and the pauses before a call whose job the server
-    does not know is sent again."""
+    does not know is sent again. `questions_s`: between looks whether vCenter asks if a VM was moved or copied."""
 
     every_s: float = 0.5
     timeout_s: float = 900.0
     resend_s: tuple[float, ...] = (1.0, 5.0)
+    questions_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ def start_key(endpoint: str, vm: VmKey) -> DeedKey:
     return DeedKey(endpoint, "started", vm.text, vm.name)
 
 
+def was_started(ledger: Ledger, key: DeedKey, run_id: str) -> bool:
+    """Whether the run has started the VM: `start` then sends nothing."""
+    known = ledger.deeds.find(endpoint=key.endpoint, kind="started", subject=key.subject)
+    return bool(known) and known[0].state == "done" and known[0].run_id == run_id
+
+
 def start(
     client: CloudStackClient,
     ledger: Ledger,
@@ -69,14 +76,20 @@ def start(
     stop: threading.Event,
     pace: StartPace = StartPace(),
     new_job_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    sent: Callable[[], None] = lambda: None,
 ) -> Starting:
-    """Start a VM by its id in CloudStack. A refusal is an outcome; raises LedgerError and ClaimLost only."""
-    one = _One(client, ledger, key, vm_id, run_id, actor, stop, pace, new_job_id)
+    """Start a VM by its id in CloudStack. A refusal is an outcome; raises LedgerError and ClaimLost only.
+
+    `sent` is called once: when the server has the call, or when it is certain that none will follow.
+    """
+    one = _One(client, ledger, key, vm_id, run_id, actor, stop, pace, new_job_id, sent)
     try:
         return one.start()
     except (RemoteError, Stopped) as error:  # what is true could not be found out: the deed stays as it is
         ledger.deeds.release(key)
         return Starting("unknown", error.message)
+    finally:
+        one.tell_sent()
 
 
 @dataclass(slots=True)
@@ -90,6 +103,13 @@ class _One:
     stop: threading.Event
     pace: StartPace
     new_job_id: Callable[[], str]
+    sent: Callable[[], None]
+    _told: bool = False
+
+    def tell_sent(self) -> None:
+        if not self._told:
+            self._told = True
+            self.sent()
 
     def start(self) -> Starting:
         deeds, who = self.ledger.deeds, {"run_id": self.run_id, "actor": self.actor}
@@ -156,6 +176,7 @@ class _One:
             return False
 
     def _await(self, job_id: str, *, settled: bool = False) -> Starting:
+        self.tell_sent()
         job = wait_for_job(
             self.client, job_id, every_s=self.pace.every_s, timeout_s=self.pace.timeout_s, stop=self.stop
         )

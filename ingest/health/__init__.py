@@ -7,7 +7,7 @@ caller gives. A check that does not pass is a result, never an exception.
 """
 
 from ingest.health.checks import Check, CheckResult, HeartbeatCheck, HttpCheck, IpCheck, TcpCheck
-from ingest.health.running import Patience, ReadGuests, run_checks
+from ingest.health.running import MoreChecks, Patience, ReadGuests, run_checks
 
 __all__ = [
     "Check",
@@ -15,6 +15,7 @@ __all__ = [
     "HeartbeatCheck",
     "HttpCheck",
     "IpCheck",
+    "MoreChecks",
     "Patience",
     "ReadGuests",
     "TcpCheck",

@@ -22,6 +22,9 @@ from ingest.model.guest import GuestState
 ReadGuests: TypeAlias = Callable[[Collection[str]], Mapping[str, GuestState]]
 """Given managed object ids, what their guests say. May raise IngestError: then they are asked again later."""
 
+MoreChecks: TypeAlias = Callable[[float], Sequence[Check] | None]
+"""Checks that have come by now, waited for so many seconds at most; None when no more will."""
+
 _LOOK_S = 0.2
 _GROWTH = 1.6
 
@@ -42,12 +45,13 @@ PATIENT = Patience()
 
 @dataclass(slots=True)
 class _Waiting:
-    """A check that has not passed yet. `pause_s` is the one after its next attempt."""
+    """A check that has not passed yet. `pause_s` is the one after its next attempt, `since` when it came."""
 
     number: int
     check: Check
     patience: Patience
     pause_s: float
+    since: float
     attempts: int = 0
     words: str = "not tried"
 
@@ -61,10 +65,12 @@ def run_checks(
     route: Route = DIRECT,
     stop: threading.Event | None = None,
     told: Callable[[CheckResult], None] = lambda _: None,
+    more: MoreChecks = lambda _seconds: None,
 ) -> list[CheckResult]:
     """A result for each check, in their order; `told` hears of each as soon as it is known.
 
-    `patience` is one for all, or one for each check. At most `at_once` attempts are made at the same time.
+    `patience` is one for all, or one for each check. At most `at_once` attempts are made at the same time. `more` gives
+    checks that come later (with one patience for all): the time of each counts from when it came.
 
     `guests` reads what vCenter says and is needed for heartbeats and addresses (ValueError without it). When `stop` is
     set no further attempt is begun and what has not passed is `stopped`; attempts under way end within `timeout_s`.
@@ -72,11 +78,24 @@ def run_checks(
     if guests is None and any(isinstance(check, HeartbeatCheck | IpCheck) for check in checks):
         raise ValueError("heartbeats and addresses are checked with what vCenter says: give guests")
     each = [patience] * len(checks) if isinstance(patience, Patience) else patience
+    now = time.monotonic()
     waiting = [
-        _Waiting(number, check, own, own.first_pause_s)
+        _Waiting(number, check, own, own.first_pause_s, now)
         for number, (check, own) in enumerate(zip(checks, each, strict=True))
     ]
-    return _Running(waiting, max(1, at_once), guests, route, stop or threading.Event(), told).run()
+
+    def come(seconds: float) -> list[_Waiting] | None:
+        found = more(seconds)
+        if found is None:
+            return None
+        if not isinstance(patience, Patience):
+            raise ValueError("checks that come later need one patience for all")
+        now, first = time.monotonic(), len(waiting)
+        new = [_Waiting(first + i, check, patience, patience.first_pause_s, now) for i, check in enumerate(found)]
+        waiting.extend(new)
+        return new
+
+    return _Running(waiting, max(1, at_once), guests, route, stop or threading.Event(), told, come).run()
 
 
 class _Running:
@@ -88,30 +107,46 @@ class _Running:
         route: Route,
         stop: threading.Event,
         told: Callable[[CheckResult], None],
+        come: Callable[[float], Sequence[_Waiting] | None],
     ) -> None:
-        self._number = len(waiting)
         self._at_once = at_once
         self._guests = guests
         self._route = route
         self._stop = stop
         self._told = told
-        self._started_at = time.monotonic()
+        self._come = come
+        self._more = True  # until nothing comes any more
         self._results: dict[int, CheckResult] = {}
-        self._due = [(self._started_at, one.number, one) for one in waiting]
+        self._due = [(one.since, one.number, one) for one in waiting]
         heapq.heapify(self._due)
         self._in_flight: dict[Future[list[str]], list[_Waiting]] = {}
 
     def run(self) -> list[CheckResult]:
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="health") as pool:
-            while (self._due or self._in_flight) and not self._stop.is_set():
-                self._begin(pool)
-                self._await()
-            # Attempts that are under way may still pass.
-            wait(self._in_flight)
-            self._collect()
-        for _, _, waiting in self._due:
-            self._end(waiting, stopped=True)
-        return [self._results[number] for number in range(self._number)]
+            self._take(0.0)
+            while self._due or self._in_flight or self._more:
+                if self._stop.is_set():
+                    self._end_all()
+                    self._take(_LOOK_S)  # what still comes is told as well
+                else:
+                    self._begin(pool)
+                    self._await()
+        return [self._results[number] for number in range(len(self._results))]
+
+    def _take(self, seconds: float) -> None:
+        """The checks that have come, waited for so long at most."""
+        if not self._more:
+            return
+        come = self._come(seconds)
+        self._more = come is not None
+        for waiting in come or ():
+            heapq.heappush(self._due, (waiting.since, waiting.number, waiting))
+
+    def _end_all(self) -> None:
+        wait(self._in_flight)  # attempts that are under way may still pass
+        self._collect()
+        while self._due:
+            self._end(heapq.heappop(self._due)[2], stopped=True)
 
     def _begin(self, pool: ThreadPoolExecutor) -> None:
         """Start the attempts that are due, as many as may run."""
@@ -127,12 +162,15 @@ class _Running:
             self._in_flight[pool.submit(self._ask, asked)] = asked
 
     def _await(self) -> None:
-        """Until an attempt is over or the next is due, but never so long that a stop goes unnoticed."""
+        """Until an attempt is over, the next is due, or a check comes; never so long that a stop goes unnoticed."""
         rest_s = self._due[0][0] - time.monotonic() if self._due else _LOOK_S
         full = len(self._in_flight) >= self._at_once
         pause_s = _LOOK_S if full else min(max(rest_s, 0.0), _LOOK_S)
         if self._in_flight:
             wait(self._in_flight, timeout=pause_s, return_when=FIRST_COMPLETED)
+            self._take(0.0)
+        elif self._more:
+            self._take(pause_s)
         else:
             self._stop.wait(pause_s)
         self._collect()
@@ -145,7 +183,7 @@ class _Running:
 
     def _next(self, waiting: _Waiting) -> None:
         at = time.monotonic() + waiting.pause_s
-        deadline = self._started_at + waiting.patience.deadline_s
+        deadline = waiting.since + waiting.patience.deadline_s
         if not waiting.words or time.monotonic() >= deadline:
             self._end(waiting)
         else:
@@ -154,7 +192,7 @@ class _Running:
             waiting.pause_s = min(waiting.pause_s * _GROWTH, waiting.patience.longest_pause_s)
 
     def _end(self, waiting: _Waiting, *, stopped: bool = False) -> None:
-        seconds = time.monotonic() - self._started_at
+        seconds = time.monotonic() - waiting.since
         result = CheckResult(waiting.check, not waiting.words, waiting.attempts, seconds, waiting.words, stopped)
         self._results[waiting.number] = result
         self._told(result)

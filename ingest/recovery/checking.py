@@ -1,12 +1,13 @@
-"""The health checks of a wave: made of what the runbook says and where its VMs answer, run all at once."""
+"""The health checks of a wave: made of what the runbook says and where its VMs answer, each as soon as its VM runs."""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address, ip_address
 
 from ingest.cloudstack.client import CloudStackClient
@@ -22,9 +23,10 @@ from ingest.health import (
     TcpCheck,
     run_checks,
 )
-from ingest.health.connecting import route_of
+from ingest.health.connecting import Route, route_of
 from ingest.model.guest import GuestState
 from ingest.recovery.course import VmOnCourse
+from ingest.recovery.feed import Feed
 from ingest.recovery.results import CheckDone
 from ingest.recovery.timing import Timing
 from ingest.runbook.addresses import DECIDED_LATER
@@ -37,6 +39,7 @@ from ingest.vsphere.guests import read_guests
 from ingest.vsphere.session import VCenter
 
 _AT_ONCE = 32
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,70 +55,158 @@ def check_wave(
     vcenter: VCenter,
     client: CloudStackClient,
     wave: Wave,
-    vms: Sequence[ToCheck],
+    running: Feed[ToCheck],
     *,
     timing: Timing,
     stop: threading.Event,
-    told: Callable[[int, tuple[CheckDone, ...]], None] = lambda _row, _checks: None,
-) -> dict[int, tuple[CheckDone, ...]]:
-    """What came of the checks of these VMs, by row. Guests are reached as the settings say (INGEST_HEALTH_PROXY).
+    told: Callable[[int, tuple[CheckDone, ...]], None],
+) -> None:
+    """Check VMs as they come, until the feed is closed and all checks are over. Guests are reached as the settings say
+    (INGEST_HEALTH_PROXY).
 
-    Every kind of check of the runbook has its own patience; they run side by side. When `stop` is set, those that have
-    not passed by then have failed. `told` hears of a VM when all of its checks are over.
+    Every kind of check of the runbook has its own patience, which begins for each VM when it comes. When `stop` is set,
+    what has not passed by then has failed. `told` hears of a VM when all of its checks are over.
     """
-    route = route_of(settings.health.proxy)
-    lock = threading.Lock()  # one session of vCenter for all groups
+    lock, telling = threading.Lock(), threading.Lock()  # one session of vCenter for all groups
 
     def guests(morefs: Collection[str]) -> Mapping[str, GuestState]:
         with lock:
             return read_guests(vcenter, morefs)
 
     done: dict[int, dict[int, CheckDone]] = defaultdict(dict)
-    telling = threading.Lock()
 
-    def note(one: ToCheck, number: int, check: CheckDone) -> None:
+    def note(number: int, one: ToCheck, check: CheckDone) -> None:
         with telling:
             mine = done[one.vm.row]
             mine[number] = check
             if len(mine) == len(one.vm.checks):
                 told(one.vm.row, tuple(mine[number] for number in sorted(mine)))
 
-    def group(number: int, wanted: AnyCheck) -> None:
-        patience = _patience(wanted, timing)
-        mine = [one for one in vms if number in one.vm.checks]
-        addresses = _addresses(client, guests, mine, wanted, patience, stop)
-        checks: dict[Check, list[ToCheck]] = {}
-        for one in mine:
-            address = addresses.get(one.vm.row, "")
+    groups = [
+        _Group(
+            wanted=wanted,
+            patience=_patience(wanted, timing),
+            client=client,
+            guests=guests,
+            route=route_of(settings.health.proxy),
+            timing=timing,
+            stop=stop,
+            note=partial(note, number),
+        )
+        for number, wanted in enumerate(wave.checks)
+    ]
+    with ThreadPoolExecutor(max(1, len(groups)), thread_name_prefix="checks") as pool:
+        futures = [pool.submit(group.run) for group in groups]
+        while (come := running.take(_LOOK_S)) is not None:
+            for one in come:
+                for number in one.vm.checks:
+                    groups[number].come.put(one)
+        for group in groups:
+            group.come.close()
+        for future in futures:
+            future.result()
+
+
+@dataclass(slots=True)
+class _Group:
+    """One check of the runbook, and the VMs of the wave it concerns, on their way: come, with an address, checked."""
+
+    wanted: AnyCheck
+    patience: Patience
+    client: CloudStackClient
+    guests: ReadGuests
+    route: Route
+    timing: Timing
+    stop: threading.Event
+    note: Callable[[ToCheck, CheckDone], None]
+    come: Feed[ToCheck] = field(default_factory=Feed)
+    _found: Feed[tuple[ToCheck, str]] = field(default_factory=Feed)
+    # By the very object: the checks of two VMs may be equal.
+    _checks: dict[int, tuple[Check, ToCheck]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Until no more VMs come, and all are checked."""
+        with ThreadPoolExecutor(1, thread_name_prefix="addresses") as pool:
+            finding = pool.submit(self._find_addresses)
+            run_checks(
+                [],
+                patience=self.patience,
+                at_once=_AT_ONCE,
+                guests=self.guests,
+                route=self.route,
+                stop=self.stop,
+                told=self._over,
+                more=self._with_address,
+            )
+            finding.result()
+
+    def _with_address(self, seconds: float) -> list[Check] | None:
+        found = self._found.take(seconds)
+        if found is None:
+            return None
+        checks = []
+        for one, address in found:
             try:
-                check = _check(one.vm, wanted, address)
+                check = _check(one.vm, self.wanted, address)
             except UsageError as error:
-                note(one, number, CheckDone(kind=wanted.kind, target=address, ok=False, words=error.message))
+                self.note(one, CheckDone(kind=self.wanted.kind, target=address, ok=False, words=error.message))
                 continue
             if check is None:
                 words = "its address is not known: neither the plan nor CloudStack nor the guest tells"
-                note(one, number, CheckDone(kind=wanted.kind, target="", ok=False, words=words))
-            else:
-                checks.setdefault(check, []).append(one)
+                self.note(one, CheckDone(kind=self.wanted.kind, target="", ok=False, words=words))
+                continue
+            self._checks[id(check)] = check, one
+            checks.append(check)
+        return checks
 
-        def over(result: CheckResult) -> None:
-            for one in checks[result.check]:
-                note(one, number, _done(wanted, result, timing))
+    def _over(self, result: CheckResult) -> None:
+        _, one = self._checks.pop(id(result.check))
+        self.note(one, _done(self.wanted, result, self.timing))
 
-        run_checks(
-            list(checks),
-            patience=patience,
-            at_once=_AT_ONCE,
-            guests=guests,
-            route=route,
-            stop=stop,
-            told=over,
-        )
+    # Addresses: as planned, else as CloudStack picked it, else what the guest reports, waited for
 
-    with ThreadPoolExecutor(max(1, len(wave.checks)), thread_name_prefix="checks") as pool:
-        for future in [pool.submit(group, number, wanted) for number, wanted in enumerate(wave.checks)]:
-            future.result()
-    return {one.vm.row: tuple(done[one.vm.row][number] for number in sorted(done[one.vm.row])) for one in vms}
+    def _find_addresses(self) -> None:
+        asked: dict[int, tuple[Check, ToCheck]] = {}
+
+        def unknown(seconds: float) -> list[Check] | None:
+            come = self.come.take(seconds)
+            if come is None:
+                return None
+            checks: list[Check] = []
+            for one in come:
+                address = self._known_address(one)
+                if address is None:
+                    check = IpCheck(one.vm.moref, one.vm.vm)
+                    asked[id(check)] = check, one
+                    checks.append(check)
+                else:
+                    self._found.put((one, address))
+            return checks
+
+        def reported(result: CheckResult) -> None:
+            _, one = asked.pop(id(result.check))
+            self._found.put((one, self._reported_address(one)))
+
+        try:
+            run_checks([], patience=self.patience, guests=self.guests, stop=self.stop, told=reported, more=unknown)
+        finally:
+            self._found.close()
+
+    def _known_address(self, one: ToCheck) -> str | None:
+        """'' where none is needed, None where nobody but the guest can tell."""
+        if not isinstance(self.wanted, TcpWanted | HttpWanted):
+            return ""
+        address = one.vm.addresses.get(self.wanted.nic, "")
+        if address in ("", DECIDED_LATER):
+            address = _picked(self.client, one.vm_id, self.wanted.nic)
+        return address or None
+
+    def _reported_address(self, one: ToCheck) -> str:
+        try:
+            guest = self.guests([one.vm.moref]).get(one.vm.moref)
+        except IngestError:
+            return ""
+        return next((ip for ip in (guest.ips if guest else ()) if _is_usable(ip)), "")
 
 
 def _patience(wanted: HealthCheck, timing: Timing) -> Patience:
@@ -142,41 +233,6 @@ def _check(vm: VmOnCourse, wanted: AnyCheck, address: str) -> Check | None:
         planned = vm.addresses.get(wanted.nic, "")
         return IpCheck(vm.moref, vm.vm, address="" if planned == DECIDED_LATER else planned)
     return HeartbeatCheck(vm.moref, vm.vm)
-
-
-def _addresses(
-    client: CloudStackClient,
-    guests: ReadGuests,
-    vms: Sequence[ToCheck],
-    wanted: AnyCheck,
-    patience: Patience,
-    stop: threading.Event,
-) -> dict[int, str]:
-    """Where VMs answer, by row: as planned, else as CloudStack picked it, else what the guest reports, waited for."""
-    if not isinstance(wanted, TcpWanted | HttpWanted):
-        return {}
-    found = {}
-    unknown = []
-    for one in vms:
-        address = one.vm.addresses.get(wanted.nic, "")
-        if address in ("", DECIDED_LATER):
-            address = _picked(client, one.vm_id, wanted.nic)
-        if address:
-            found[one.vm.row] = address
-        else:
-            unknown.append(one)
-    if unknown:
-        run_checks(
-            [IpCheck(one.vm.moref, one.vm.vm) for one in unknown],
-            patience=patience,
-            guests=guests,
-            stop=stop,
-        )
-        said = guests([one.vm.moref for one in unknown])
-        for one in unknown:
-            guest = said.get(one.vm.moref)
-            found[one.vm.row] = next((ip for ip in (guest.ips if guest else ()) if _is_usable(ip)), "")
-    return found
 
 
 def _picked(client: CloudStackClient, vm_id: str, nic: int) -> str:

@@ -42,7 +42,7 @@ class VmOnCourse(_Kept):
 
 class WaveOnCourse(_Kept):
     """One wave, its VMs in the order they are started. `predicted_s` is what it takes, None when nobody knows;
-    `tail_s` the part of it that follows the last VM."""
+    `tail_s` the part of it that follows the last import."""
 
     number: int
     name: str

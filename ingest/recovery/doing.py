@@ -20,6 +20,10 @@ class Doing(Protocol):
         """One larger step, such as `register_vms`."""
         ...
 
+    def beside(self, name: str, work: Callable[[], Result]) -> Callable[[], Result]:
+        """One larger step beside whatever follows. The function given waits for its end, and raises what it raised."""
+        ...
+
     def batches(self, run: ImportRun, members: Sequence[Sequence[PlannedImport]]) -> list[BatchResult]:
         """The batches of one round, as many at once as the run allows."""
         ...
@@ -30,6 +34,12 @@ class OnThreads:
 
     def step(self, name: str, work: Callable[[], Result]) -> Result:
         return work()
+
+    def beside(self, name: str, work: Callable[[], Result]) -> Callable[[], Result]:
+        pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        future = pool.submit(work)
+        pool.shutdown(wait=False)
+        return future.result
 
     def batches(self, run: ImportRun, members: Sequence[Sequence[PlannedImport]]) -> list[BatchResult]:
         with ThreadPoolExecutor(run.options.max_concurrent_imports, thread_name_prefix="import") as pool:

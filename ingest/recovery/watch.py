@@ -27,7 +27,16 @@ class Watch:
             step.takes.total_seconds() for step in runbook.steps if step.when == "after" and step.takes
         )
         self._lock = threading.Lock()
-        self._waves = {wave.name: WaveProgress(wave.name, rows=0, target_s=_target(wave)) for wave in runbook.waves}
+        self._waves = {
+            wave.name: WaveProgress(
+                wave.name,
+                rows=0,
+                target_s=_target(wave),
+                people_s=sum(step.takes.total_seconds() for step in wave.steps if step.when == "after" and step.takes),
+                delay_s=wave.start.delay.total_seconds(),
+            )
+            for wave in runbook.waves
+        }
         self._warned: set[str] = set()
 
     @property
@@ -39,14 +48,19 @@ class Watch:
         """What there is to do, from the course."""
         with self._lock:
             for wave in waves:
-                rows = sum(vm.row > 0 for vm in wave.vms)
                 self._waves[wave.name] = replace(
-                    self._waves[wave.name], rows=rows, predicted_s=wave.predicted_s, tail_s=wave.tail_s
+                    self._waves[wave.name],
+                    rows=sum(vm.row > 0 for vm in wave.vms),
+                    starts=sum(vm.row > 0 and vm.start for vm in wave.vms),
+                    predicted_s=wave.predicted_s,
+                    tail_s=wave.tail_s,
                 )
 
     def began(self, name: str, at_s: float) -> None:
         """A wave began."""
-        self._change(name, started_s=at_s, done=0, first_row_s=None, stopped=False, ended_s=None)
+        self._change(
+            name, started_s=at_s, done=0, turns=0, last_start_s=None, first_row_s=None, stopped=False, ended_s=None
+        )
 
     def rows_begin(self, name: str) -> None:
         """Its first row is about to be imported."""
@@ -57,6 +71,14 @@ class Watch:
         with self._lock:
             wave = self._waves[name]
             self._waves[name] = replace(wave, done=min(wave.done + 1, wave.rows))
+
+    def turn_over(self, name: str, *, started: bool) -> None:
+        """The turn of one more of its VMs in the order of starts is over: its start began, or it was passed over."""
+        now_s = self.now_s
+        with self._lock:
+            wave = self._waves[name]
+            last_s = now_s if started else wave.last_start_s
+            self._waves[name] = replace(wave, turns=wave.turns + 1, last_start_s=last_s)
 
     def rows_over(self, name: str) -> None:
         """All of its rows are over, whatever became of them."""

@@ -1,27 +1,33 @@
-"""One wave of a recovery: its VMs imported, started in order, checked. What people and gates say is decided above."""
+"""One wave of a recovery: its VMs imported, started in order, checked, each as soon as it can be.
+
+Imports go on while VMs that are there already are started and checked, and wait for neither. What people and gates say
+is decided above.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from ingest.cloudstack.client import CloudStackClient
-from ingest.engine.events import Event, RowDone, StageDone, StageStarted, VmChecked, VmStarted, listening, tell
-from ingest.engine.ledger import Ledger
+from ingest.engine.events import StageDone, StageStarted, VmChecked, VmStarted, tell
+from ingest.engine.ledger import DeedKey, Ledger
 from ingest.engine.questions import answering
 from ingest.engine.rows import key_of
-from ingest.engine.starting import Starting, StartPace, start, start_key
+from ingest.engine.starting import Starting, StartPace, start, start_key, was_started
+from ingest.errors import RemoteError
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
 from ingest.plan.sheet import read_sheet
 from ingest.recovery.checking import ToCheck, check_wave
 from ingest.recovery.course import VmOnCourse, WaveOnCourse
 from ingest.recovery.doing import Doing
+from ingest.recovery.feed import Feed
 from ingest.recovery.results import CheckDone, VmResult
 from ingest.recovery.timing import Timing
+from ingest.recovery.turns import take_turns
 from ingest.recovery.watch import Watch
 from ingest.runbook.model import Runbook, Wave
 from ingest.settings import Settings
@@ -51,13 +57,19 @@ class WaveWork:
     actor: str
     stop: threading.Event
 
+    @property
+    def run_id(self) -> str:
+        """By which the ledger knows the recovery."""
+        return self.folder.path.name
+
 
 @dataclass(slots=True)
 class _Seen:
-    """What is known of a VM so far."""
+    """What is known of a VM so far. `known`: what became of its import; nothing more comes."""
 
     vm: VmOnCourse
     outcome: Outcome
+    known: threading.Event = field(default_factory=threading.Event)
     imported_at: float | None = None
     starting: Starting | None = None
     started_at: float | None = None
@@ -67,8 +79,8 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class WaveDone:
-    """What became of the VMs of a wave. `systemic` says why no VM could be imported any more, '' when that was not
-    so; `given_up` whether its time ran out."""
+    """What became of the VMs of a wave. `systemic` says why no VM could be imported, started or checked any more, ''
+    when that was not so; `given_up` whether its time ran out."""
 
     vms: tuple[VmResult, ...]
     systemic: str = ""
@@ -88,41 +100,54 @@ class WaveRun:
 
     def run(self) -> WaveDone:
         """Import, start, check. Doing it again repeats nothing that is done."""
-        with _stopping(self.work, self.left_s) as (stop, given_up):
-            self._import(stop)
-            if not self._systemic:
-                self._start_and_check(stop)
+        work = self.work
+        with _stopping(work, self.left_s) as (stop, given_up):
+            calls = {call.row: call for call in read_calls(work.folder) if call.wave == self.wave.number}
+            for vm in self.wave.vms:
+                if vm.row:
+                    self._seen[vm.row] = _Seen(vm, self._before(vm, calls))
+            try:
+                with self._starts_and_checks(calls, stop):
+                    self._import(calls, stop)
+            except RemoteError as error:
+                self._systemic = self._systemic or error.message
             late = given_up.is_set()
+            if stop.is_set() and not late and not self._systemic:
+                work.stop.set()  # an interruption that reached the imports alone
         return WaveDone(tuple(self._result(vm, late) for vm in self.wave.vms), self._systemic, late)
 
     # Import
 
-    def _import(self, stop: threading.Event) -> None:
+    def _import(self, calls: Mapping[int, PlannedImport], stop: threading.Event) -> None:
         work = self.work
-        calls = {call.row: call for call in read_calls(work.folder) if call.wave == self.wave.number}
-        for vm in self.wave.vms:
-            if vm.row:
-                self._seen[vm.row] = _Seen(vm, self._before(vm, calls))
         work.watch.rows_begin(self.wave.name)
         if calls and not stop.is_set():
             tell(StageStarted("import_batch", len(calls)))
             options = replace(work.options, waves=(self.wave.number,))
             needs_vcenter = any(call.power != "leave" for call in calls.values())
             vcenter = work.settings.vcenter if needs_vcenter else None
-            with (
-                listening(self._hear),
-                ImportRun(
-                    work.settings.cloudstack, vcenter, work.settings.run, work.folder, stop, options, actor=work.actor
-                ) as run,
-            ):
-                for wave in run.waves():
-                    for members in run.rounds(wave):
-                        for batch in work.doing.batches(run, members):
-                            self._systemic = self._systemic or batch.systemic
-                            for outcome in batch.outcomes:
-                                self._seen[outcome.row].outcome = outcome
+            with ImportRun(
+                work.settings.cloudstack,
+                vcenter,
+                work.settings.run,
+                work.folder,
+                stop,
+                options,
+                actor=work.actor,
+                told=self._imported,
+            ) as run:
+                for members in run.rounds(self._first_started(calls), in_turn=True):
+                    for batch in work.doing.batches(run, members):
+                        self._systemic = self._systemic or batch.systemic
+                        for outcome in batch.outcomes:
+                            self._seen[outcome.row].outcome = outcome
             tell(StageDone("import_batch", f"{self._count('imported')} of {len(calls)} imported"))
         work.watch.rows_over(self.wave.name)
+
+    def _first_started(self, calls: Mapping[int, PlannedImport]) -> list[PlannedImport]:
+        """Those that are started first in their order: the clock waits for them."""
+        order = sorted((one.vm for one in self._in_order()), key=lambda vm: not vm.start)
+        return [calls[vm.row] for vm in order if vm.row in calls]
 
     def _before(self, vm: VmOnCourse, calls: Mapping[int, PlannedImport]) -> Outcome:
         if vm.row in calls:
@@ -135,58 +160,156 @@ class WaveRun:
         row = next((row for row in sheet.rows if row.line == line), None)
         return (row["fix"] or row["finding"]) if row else ""
 
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, RowDone) and event.outcome.row in self._seen:
-            if event.outcome.duration_s:  # else it was imported before this process began
-                self._seen[event.outcome.row].imported_at = self.work.watch.now_s
-            self.work.watch.row_done(self.wave.name)
+    def _imported(self, outcome: Outcome) -> None:
+        """A row is over."""
+        one = self._seen[outcome.row]
+        if outcome.duration_s:  # else it was imported before this process began
+            one.imported_at = self.work.watch.now_s
+        one.outcome = outcome
+        one.known.set()
+        self.work.watch.row_done(self.wave.name)
 
-    def _count(self, status: str) -> int:
-        return sum(one.outcome.status == status for one in self._seen.values())
+    def _count(self, status: str, *, started: bool = False) -> int:
+        return sum(one.outcome.status == status and (one.vm.start or not started) for one in self._seen.values())
 
     # Start, check
 
-    def _start_and_check(self, stop: threading.Event) -> None:
-        work = self.work
-        to_start = [one for one in self._in_order() if one.vm.start and one.outcome.status == "imported"]
-        if not to_start:
+    @contextmanager
+    def _starts_and_checks(self, calls: Mapping[int, PlannedImport], stop: threading.Event) -> Iterator[None]:
+        """While the block imports, and until all is over. Raises what starting or checking raised, after the imports;
+        an error of the block goes before."""
+        doing = self.work.doing
+        order = [one for one in self._in_order() if one.vm.start and one.vm.row in calls]
+        if not order:
+            yield
             return
-        with (
-            connect(work.settings.vcenter) as vcenter,
-            CloudStackClient(work.settings.cloudstack) as client,
-        ):
-            calls = {call.row: call for call in read_calls(work.folder)}
-            morefs = [one.vm.moref for one in to_start]
-            with answering(vcenter, lambda: morefs, self._identity(), every_s=work.timing.real_s(2.0)):
-                tell(StageStarted("start_vms"))
-                work.doing.step("start_vms", lambda: self._start(client, to_start, calls, stop))
-                running = [one for one in to_start if one.starting and one.starting.runs]
-                tell(StageDone("start_vms", f"{len(running)} of {len(to_start)} run"))
-            checked = [one for one in running if one.vm.checks]
-            if not checked:
+        running: Feed[ToCheck] = Feed()
+        ends = [doing.beside("start_vms", lambda: self._start_all(order, calls, running, stop))]
+        if any(one.vm.checks for one in order):
+            ends.append(doing.beside("check_health", lambda: self._check_all(running, stop)))
+        try:
+            yield
+        except BaseException:
+            stop.set()
+            self._nothing_more_comes()
+            with suppress(Exception):
+                _ended(ends, stop)
+            raise
+        self._nothing_more_comes()
+        _ended(ends, stop)
+
+    def _nothing_more_comes(self) -> None:
+        for one in self._seen.values():
+            one.known.set()
+
+    def _start_all(
+        self,
+        order: Sequence[_Seen],
+        calls: Mapping[int, PlannedImport],
+        running: Feed[ToCheck],
+        stop: threading.Event,
+    ) -> None:
+        """Calls go out in the runbook's order, its delay apart; their ends are waited for side by side."""
+        work = self.work
+        try:
+            if not _any_imported(order, stop):
                 return
-            tell(StageStarted("check_health"))
-            found = work.doing.step(
-                "check_health",
-                lambda: check_wave(
-                    work.settings,
-                    vcenter,
-                    client,
-                    self.rules,
-                    [ToCheck(one.vm, one.outcome.vm_id) for one in checked],
+            tell(StageStarted("start_vms"))
+            morefs = [one.vm.moref for one in order]
+            with (
+                connect(work.settings.vcenter) as vcenter,
+                CloudStackClient(work.settings.cloudstack) as client,
+                answering(
+                    vcenter, lambda: morefs, self._identity(), every_s=work.timing.real_s(work.start_pace.questions_s)
+                ),
+            ):
+                take_turns(
+                    order,
+                    lambda one, begun: self._start_one(client, one, calls[one.vm.row], running, stop, begun),
+                    ready=lambda one: self._turn_of(one, stop),
+                    done_before=lambda one: was_started(work.ledger, self._key(calls[one.vm.row]), work.run_id),
+                    at_once=_STARTS_AT_ONCE,
+                    delay_s=self.rules.start.delay.total_seconds(),
+                    # Where the runbook says nothing of the order, calls need not wait for each other.
+                    strictly=bool(self.rules.start.order or self.rules.start.delay),
                     timing=work.timing,
                     stop=stop,
-                    told=self._healthy,
-                ),
-            )
-            for one in checked:
-                one.checks = found[one.vm.row]
-            healthy = sum(all(check.ok for check in one.checks) for one in checked)
-            tell(StageDone("check_health", f"{healthy} of {len(checked)} healthy"))
+                )
+            run = sum(one.starting is not None and one.starting.runs for one in order)
+            tell(StageDone("start_vms", f"{run} of {self._count('imported', started=True)} run"))
+        finally:
+            running.close()
 
-    def _healthy(self, row: int, checks: tuple[CheckDone, ...]) -> None:
+    def _turn_of(self, one: _Seen, stop: threading.Event) -> bool:
+        imported = _is_imported(one, stop)
+        if not imported:
+            self.work.watch.turn_over(self.wave.name, started=False)
+        return imported
+
+    def _start_one(
+        self,
+        client: CloudStackClient,
+        one: _Seen,
+        call: PlannedImport,
+        running: Feed[ToCheck],
+        stop: threading.Event,
+        begun: Callable[[], None],
+    ) -> None:
+        work = self.work
+
+        def sent() -> None:
+            work.watch.turn_over(self.wave.name, started=True)
+            begun()
+
+        one.starting = start(
+            client,
+            work.ledger,
+            self._key(call),
+            one.outcome.vm_id,
+            run_id=work.run_id,
+            actor=work.actor,
+            stop=stop,
+            pace=work.start_pace,
+            sent=sent,
+        )
+        if one.starting.status == "started" and not one.starting.settled:
+            one.started_at = work.watch.now_s
+        tell(VmStarted(one.vm.row, one.vm.vm, one.starting.status, one.starting.error))
+        if one.starting.runs and one.vm.checks:
+            running.put(ToCheck(one.vm, one.outcome.vm_id))
+
+    def _key(self, call: PlannedImport) -> DeedKey:
+        return start_key(self.work.settings.cloudstack.url, key_of(call))
+
+    def _check_all(self, running: Feed[ToCheck], stop: threading.Event) -> None:
+        """Each VM as soon as it runs."""
+        work = self.work
+        first = None
+        while not first:
+            first = running.take(_LOOKS_S)
+            if first is None:
+                return
+        running.put(*first)
+        tell(StageStarted("check_health"))
+        with connect(work.settings.vcenter) as vcenter, CloudStackClient(work.settings.cloudstack) as client:
+            check_wave(
+                work.settings,
+                vcenter,
+                client,
+                self.rules,
+                running,
+                timing=work.timing,
+                stop=stop,
+                told=self._checked,
+            )
+        checked = [one for one in self._seen.values() if one.checks]
+        healthy = sum(all(check.ok for check in one.checks) for one in checked)
+        tell(StageDone("check_health", f"{healthy} of {len(checked)} healthy"))
+
+    def _checked(self, row: int, checks: tuple[CheckDone, ...]) -> None:
         """All checks of a VM are over."""
         one = self._seen[row]
+        one.checks = checks
         bad = _first_bad(checks)
         if not bad:
             one.healthy_at = self.work.watch.now_s
@@ -198,44 +321,6 @@ class WaveRun:
     def _identity(self) -> MovedOrCopied:
         policies = {site.identity for site in self.work.runbook.sites}
         return "copied" if policies == {"copied"} else "moved"
-
-    def _start(
-        self,
-        client: CloudStackClient,
-        to_start: Sequence[_Seen],
-        calls: Mapping[int, PlannedImport],
-        stop: threading.Event,
-    ) -> None:
-        """Calls go out in order, the runbook's delay apart; their ends are waited for side by side."""
-        work = self.work
-        delay_s = self.rules.start.delay.total_seconds()
-        futures: list[Future[None]] = []
-        with ThreadPoolExecutor(_STARTS_AT_ONCE, thread_name_prefix="start") as pool:
-            for number, one in enumerate(to_start):
-                if number and delay_s:
-                    work.timing.wait(stop, delay_s)
-                futures.append(pool.submit(self._start_one, client, one, calls[one.vm.row], stop))
-            for future in futures:
-                future.result()
-
-    def _start_one(self, client: CloudStackClient, one: _Seen, call: PlannedImport, stop: threading.Event) -> None:
-        work = self.work
-        if stop.is_set():
-            one.starting = Starting("not-started", "the wave was over before its turn")
-            return
-        one.starting = start(
-            client,
-            work.ledger,
-            start_key(work.settings.cloudstack.url, key_of(call)),
-            one.outcome.vm_id,
-            run_id=work.folder.path.name,
-            actor=work.actor,
-            stop=stop,
-            pace=work.start_pace,
-        )
-        if one.starting.status == "started" and not one.starting.settled:
-            one.started_at = work.watch.now_s
-        tell(VmStarted(one.vm.row, one.vm.vm, one.starting.status, one.starting.error))
 
     # Results
 
@@ -268,6 +353,34 @@ class WaveRun:
             checks=one.checks,
             why=why,
         )
+
+
+def _is_imported(one: _Seen, stop: threading.Event) -> bool:
+    """Whether there is something to start; waits until that is known."""
+    while not one.known.wait(_LOOKS_S):
+        if stop.is_set():
+            return False
+    return one.outcome.status == "imported"
+
+
+def _any_imported(order: Sequence[_Seen], stop: threading.Event) -> bool:
+    """Whether there is anything to start, as soon as that is known."""
+    return any(_is_imported(one, stop) for one in order) and not stop.is_set()
+
+
+def _ended(ends: Sequence[Callable[[], None]], stop: threading.Event) -> None:
+    """Wait for all; an interruption stops them. Raises what the first of them raised."""
+    problem: BaseException | None = None
+    for end in ends:
+        try:
+            end()
+        except BaseException as error:  # noqa: BLE001  raised below, when all are over
+            stop.set()
+            with suppress(Exception):
+                end()  # interrupted, it is not over yet
+            problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def _first_bad(checks: Sequence[CheckDone]) -> str:

@@ -23,8 +23,10 @@ class WaveProgress:
     """Where one wave stands.
 
     `predicted_s` is how long the whole wave is predicted to take, None when nobody knows; `tail_s` the part of it that
-    follows the last row (checks, people), which no pace shortens. `first_row_s` is when its first row began, so that
-    people before it do not spoil the pace. `waits_for` names what it stands still for, since `waiting_since_s`.
+    follows the last row (starts, people), which no pace shortens, `people_s` the people's part of that. `starts` of its
+    VMs are to be started, `delay_s` apart; `turns` of them are over, the last one began at `last_start_s`.
+    `first_row_s` is when its first row began, so that people before it do not spoil the pace. `waits_for` names what it
+    stands still for, since `waiting_since_s`.
     """
 
     name: str
@@ -33,6 +35,11 @@ class WaveProgress:
     target_s: float | None = None
     predicted_s: float | None = None
     tail_s: float = 0.0
+    people_s: float = 0.0
+    starts: int = 0
+    turns: int = 0
+    delay_s: float = 0.0
+    last_start_s: float | None = None
     started_s: float | None = None
     first_row_s: float | None = None
     ended_s: float | None = None
@@ -116,11 +123,12 @@ def _end(wave: WaveProgress, now_s: float, free_s: float | None) -> float | None
     if wave.started_s is None:
         return None if free_s is None or wave.predicted_s is None else max(free_s, now_s) + wave.predicted_s
     left = wave.rows - wave.done
+    starts_s = _last_start(wave, now_s) + wave.people_s
     if not left:
-        return now_s + wave.tail_s
+        return starts_s
     pace = _pace(wave, now_s)
     if pace is not None:
-        return now_s + left / pace + wave.tail_s
+        return max(now_s + left / pace + wave.tail_s, starts_s)
     if wave.predicted_s is None:
         return None
     as_predicted_s = wave.started_s + wave.predicted_s
@@ -129,6 +137,15 @@ def _end(wave: WaveProgress, now_s: float, free_s: float | None) -> float | None
     # Until rows tell, the prediction holds; what is left of it never shrinks below the share of the rows left.
     rows_s = max(wave.predicted_s - wave.tail_s, 0.0)
     return max(as_predicted_s, now_s + rows_s * left / wave.rows + wave.tail_s)
+
+
+def _last_start(wave: WaveProgress, now_s: float) -> float:
+    """When the last VM can be started at the earliest, because of the delay between two starts."""
+    left = wave.starts - wave.turns
+    if left <= 0:
+        return now_s
+    first_s = now_s if wave.last_start_s is None else max(now_s, wave.last_start_s + wave.delay_s)
+    return first_s + (left - 1) * wave.delay_s
 
 
 def _pace(wave: WaveProgress, now_s: float) -> float | None:
@@ -167,7 +184,7 @@ def _reason(wave: WaveProgress, state: State, now_s: float, ahead_s: float | Non
         return f"{head} waits for {wave.waits_for}{since}{f' and needs {behind}' if behind else ''}{over}"
     left = wave.rows - wave.done
     if not left:
-        return f"{head} all rows are imported, checks and people need {behind or 'longer'}{over}"
+        return f"{head} all rows are imported, starts, checks and people need {behind or 'longer'}{over}"
     pace = _pace(wave, now_s)
     if pace is not None:
         return f"{head} {counted(left, 'VM')} left at {60 * pace:.3g}/min need {behind or 'longer'}{over}"

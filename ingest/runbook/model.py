@@ -170,7 +170,8 @@ class Start(Section):
 
 
 class Wave(Section):
-    """Rows that are imported in parallel, started, checked, and only then followed by the next wave."""
+    """Rows that are imported in parallel, each started and checked as soon as it can be; the next wave follows when all
+    that is over."""
 
     name: Name = Field(description="how people, prerequisites and reports call it")
     about: str = Field("", description="one sentence for the page")

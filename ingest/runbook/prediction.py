@@ -10,7 +10,8 @@ from ingest.runbook.model import Runbook, Step
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Seconds of one wave: people before it, imports, delays between starts, people after it; and when it ends.
+    """Seconds of one wave: people before it, imports, starts that follow the last import because of the delays between
+    them, people after it; and when it ends.
 
     `end_s` counts from the start of the recovery. `complete` is False when nobody knows how long imports up to
     here take: the numbers are then lower bounds.
@@ -26,7 +27,7 @@ class Prediction:
 
     @property
     def duration_s(self) -> float:
-        """The whole wave: starts begin when its imports are over."""
+        """The whole wave."""
         return self.before_s + self.imports_s + self.starts_s + self.after_s
 
 
@@ -49,7 +50,7 @@ def predict(
             before_s=_people(wave.steps, "before"),
             # The last rows do not fill all slots: rounds are whole.
             imports_s=(import_s or 0.0) * -(-rows // in_flight),
-            starts_s=wave.start.delay.total_seconds() * max(started - 1, 0),
+            starts_s=_starts(rows, started, import_s or 0.0, in_flight, wave.start.delay.total_seconds()),
             after_s=_people(wave.steps, "after"),
             end_s=0.0,
             complete=complete,
@@ -57,6 +58,18 @@ def predict(
         at_s += one.duration_s
         found.append(replace(one, end_s=at_s))
     return tuple(found)
+
+
+def _starts(rows: int, started: int, import_s: float, in_flight: int, delay_s: float) -> float:
+    """What the starts take beyond the imports. VMs that are started are imported first, in the order of their starts,
+    and each is started as soon as it is imported and the delay after the one before is over."""
+    if not started:
+        return 0.0
+    # The last start waits for the delays after the first VM of some round of imports: the first round, or the last.
+    rounds, imports_s = -(-started // in_flight), import_s * -(-rows // in_flight)
+    after_first_s = import_s + (started - 1) * delay_s
+    after_last_s = rounds * import_s + (started - (rounds - 1) * in_flight - 1) * delay_s
+    return max(after_first_s, after_last_s, imports_s) - imports_s
 
 
 def _people(steps: Sequence[Step], when: str) -> float:

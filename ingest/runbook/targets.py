@@ -38,7 +38,7 @@ def _words(one: Prediction) -> str:
     parts = {
         "people before it": one.before_s,
         "imports": one.imports_s,
-        "delays between starts": one.starts_s,
+        "starts after the last import": one.starts_s,
         "people after it": one.after_s,
     }
     shares = ", ".join(f"{in_words(seconds)} {what}" for what, seconds in parts.items() if seconds)

@@ -12,7 +12,7 @@ from ingest.runbook.rows import was_running
 
 @dataclass(frozen=True, slots=True)
 class WaveRows:
-    """One wave with its rows in the order they are imported and started. `critical` and `started` are among `rows`.
+    """One wave with its rows in the order they are started. `critical` and `started` are among `rows`.
 
     `checks` are the lines of the rows each check concerns, check by check: only VMs that are started are checked.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,7 +71,8 @@ class ImportRun:
     """One run's imports; a context manager. Thread-safe: each batch runs on a thread of its own.
 
     When `stop` is set, nothing more is sent; jobs that run are waited for as long as the grace lasts and left
-    `submitted` in the ledger then, for the next run to settle.
+    `submitted` in the ledger then, for the next run to settle. `told` hears each outcome as soon as it is known, from
+    the thread of its batch, which goes on when it returns.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class ImportRun:
         options: ImportOptions | None = None,
         *,
         actor: str = "",
+        told: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self.options = options or ImportOptions()
         self.stop = stop
@@ -103,6 +105,7 @@ class ImportRun:
         self._settings = settings
         self._folder = folder
         self._who = Who(folder.path.name, actor or somebody(), digest)
+        self._told = told
         self._stack = ExitStack()
         self._abandon = threading.Event()
         self._over = threading.Event()
@@ -180,11 +183,13 @@ class ImportRun:
         """The calls by wave, in order."""
         return [[one for one in self.calls if one.wave == wave] for wave in sorted({one.wave for one in self.calls})]
 
-    def rounds(self, wave: Sequence[PlannedImport]) -> Iterator[list[tuple[PlannedImport, ...]]]:
+    def rounds(
+        self, wave: Sequence[PlannedImport], *, in_turn: bool = False
+    ) -> Iterator[list[tuple[PlannedImport, ...]]]:
         """The batches of one wave, in rounds: the next begins when the one before is over.
 
         The first has one row of each shape no earlier wave had, if canaries are asked for. Batches are large first, so
-        that the tail is short.
+        that the tail is short. `in_turn`: as `batches`.
         """
         first = canaries(wave, self._shape, seen=self._tried) if self.options.canary else []
         self._tried.update(map(self._shape, first))
@@ -199,6 +204,7 @@ class ImportRun:
             self._races,
             places=lambda one: self._seen.traits[one.row].places,
             limits=self._limits,
+            in_turn=in_turn,
         )
 
     def _shape(self, one: PlannedImport) -> Shape:
@@ -211,9 +217,9 @@ class ImportRun:
         """Import the rows of one batch; every step is in the ledger and the folder's journal before the next one."""
         with self._working() as open_, ExitStack() as held:
             if not open_:
-                return _not_started(rows)
+                return self._not_started(rows)
             if self.options.endpoint_slots and not self._take_slot(held):
-                return _not_started(rows)
+                return self._not_started(rows)
             importer = RowImporter(
                 self._client,
                 self._ledger,
@@ -235,8 +241,16 @@ class ImportRun:
                 traits=self._seen.traits,
                 refused=self._canary_of,
                 finish=self._finish,
+                told=self._told,
             )
             return batch.run(rows)
+
+    def _not_started(self, rows: Sequence[PlannedImport]) -> BatchResult:
+        outcomes = tuple(Outcome(one.row, one.vm, "not-started") for one in rows)
+        for outcome in outcomes:
+            tell(RowDone(outcome))
+            self._told(outcome)
+        return BatchResult(outcomes)
 
     @contextmanager
     def _working(self) -> Iterator[bool]:
@@ -306,10 +320,3 @@ def _left_alone(folder: RunFolder, calls: Sequence[PlannedImport]) -> list[Outco
         known.get(call.row, Outcome(call.row, call.vm, "not-started", error=f"wave {call.wave} is not approved"))
         for call in calls
     ]
-
-
-def _not_started(rows: Sequence[PlannedImport]) -> BatchResult:
-    outcomes = tuple(Outcome(one.row, one.vm, "not-started") for one in rows)
-    for outcome in outcomes:
-        tell(RowDone(outcome))
-    return BatchResult(outcomes)

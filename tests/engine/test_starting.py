@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -36,9 +36,23 @@ class Scene:
     ledger: Ledger
     instance: Instance
 
+    sent: list[str] = field(default_factory=list)
+
     def start(self, run_id: str = "run-1") -> Starting:
-        stop = threading.Event()
-        return start(self.client, self.ledger, KEY, self.instance.id, run_id=run_id, actor="me", stop=stop, pace=QUICK)
+        """`sent` is told once each time, and what the deed was then."""
+        before, who = len(self.sent), {"run_id": run_id, "actor": "me"}
+        done = start(
+            self.client,
+            self.ledger,
+            KEY,
+            self.instance.id,
+            stop=threading.Event(),
+            pace=QUICK,
+            sent=lambda: self.sent.append(self.deed().state),
+            **who,
+        )
+        assert len(self.sent) == before + 1
+        return done
 
     def started(self) -> int:
         with self.world.lock:
@@ -75,6 +89,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_a_vm_is_started_once(scene: Scene) -> None:
     assert scene.start() == Starting("started")
     assert scene.instance.state == "Running"
+    assert scene.sent == ["intended"], "before its end is known"
     assert scene.start().status == "started"
     scene.switch("Stopped")
     assert scene.start().status == "started", "whoever switched it off had a reason"

@@ -256,3 +256,33 @@ def test_what_is_no_proxy(url: str) -> None:
 def test_nobody_answers_at_the_proxy(nobody: int) -> None:
     (result,) = run_checks([TcpCheck("10.0.0.1", 22)], patience=QUICK, route=route_of(f"http://127.0.0.1:{nobody}"))
     assert (result.ok, result.last_words) == (False, "connection refused")
+
+
+def test_checks_that_come_later_have_their_own_time(web: Web, nobody: int) -> None:
+    """The first is refused until its deadline; the second comes then, and has as long again."""
+    heard: list[CheckResult] = []
+    late = [TcpCheck("127.0.0.1", web.server_address[1]), TcpCheck("127.0.0.1", nobody)]
+
+    def more(seconds: float) -> list[Check] | None:
+        if not heard:
+            return []  # nothing yet
+        return [late.pop(0)] if late else None
+
+    results = run_checks([TcpCheck("127.0.0.1", nobody)], patience=QUICK, told=heard.append, more=more)
+    assert [one.ok for one in results] == [False, True, False]
+    assert heard == sorted(results, key=heard.index)
+    assert results[2].attempts > 1
+    with pytest.raises(ValueError, match="one patience"):
+        run_checks([], patience=[], more=lambda _seconds: [TcpCheck("127.0.0.1", nobody)])
+
+
+def test_what_comes_after_a_stop_is_told_as_stopped(nobody: int) -> None:
+    stop, left = threading.Event(), [[TcpCheck("127.0.0.1", nobody)], [], [TcpCheck("127.0.0.1", nobody)]]
+
+    def more(seconds: float) -> list[Check] | None:
+        if len(left) == 1:
+            stop.set()
+        return list(left.pop(0)) if left else None
+
+    results = run_checks([], patience=LONG, stop=stop, more=more)
+    assert [(one.ok, one.stopped) for one in results] == [(False, True), (False, True)]

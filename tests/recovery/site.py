@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from ingest.engine.rows import Pace
 from ingest.engine.starting import StartPace
@@ -27,7 +27,7 @@ from tests.plan.twin_site import cloudstack_of, vcenter_of
 
 QUICK = RecoveryOptions(
     imports=ImportOptions(max_concurrent_imports=5, batch_size=3, pace=Pace(settle_s=2.0, grace_s=1.0)),
-    start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1)),
+    start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1), questions_s=0.2),
 )
 SITES = "sites: [{name: replicas, datastores: '*', cluster: fra1-c1}]\n"
 
@@ -62,12 +62,12 @@ def store_plan(path: Path, vms: int, *, seed: int = 4, waves: int = 2) -> Path:
     return made.file(PLAN)
 
 
-def settings_of(twin: Twin, state: Path) -> Settings:
-    """The settings that point at a twin, with the ledger below `state`; nothing of the environment."""
+def settings_of(twin: Twin, state: Path, ledger: str = "") -> Settings:
+    """The settings that point at a twin, with the ledger below `state` or at a URL; nothing of the environment."""
     endpoints: Mapping[str, BaseModel] = {
         "vcenter": vcenter_of(twin),
         "cloudstack": cloudstack_of(twin),
-        "run": RunSettings(state=state, folder=state / "runs"),
+        "run": RunSettings(state=state, folder=state / "runs", ledger=SecretStr(ledger) if ledger else None),
         "health": HealthEndpoint(proxy=twin.guests.url),
     }
     return Settings(toml={}, endpoints=endpoints)

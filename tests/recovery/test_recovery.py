@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from ingest.engine.events import ClockRead, Event, TargetAtRisk, VmStarted, WaveBegan, listening
+from ingest.engine.events import (
+    ClockRead,
+    Event,
+    StageStarted,
+    TargetAtRisk,
+    VmChecked,
+    VmStarted,
+    WaveBegan,
+    listening,
+)
+from ingest.engine.importing import BatchResult
 from ingest.engine.ledger import open_ledger
 from ingest.engine.power import PowerPace
 from ingest.errors import RemoteError, UsageError
+from ingest.model.request import PlannedImport
+from ingest.recovery.doing import Doing, OnThreads
 from ingest.recovery.fail_back import FailBackOptions, FailBackRow, fail_back
 from ingest.recovery.people import NOBODY, Given, People, Request, Signature
 from ingest.recovery.report import read_report
-from ingest.recovery.sequence import Missing, Recovered, Recovery, recover
+from ingest.recovery.sequence import Missing, Recovered, Recovery, RecoveryOptions, recover
 from ingest.report.tables import csv_rows
+from ingest.stages.import_batch import ImportRun
 from ingest.stages.run_folder import RECOVERY_PAGE, REGISTERED_CSV, RESULTS, RunFolder
+from ingest.twin.faults.script import Script
 from ingest.twin.serving import Twin
 from ingest.twin.world import World
 from ingest.twin.worlds.recovery import Guests, recovery_site
@@ -58,11 +73,13 @@ class Scene:
     state: Path
     events: list[Event] = field(default_factory=list)
 
-    def recover(self, people: People = NOBODY) -> Recovered:
-        settings = settings_of(self.twin, self.state)
+    def recover(
+        self, people: People = NOBODY, options: RecoveryOptions = QUICK, doing: Doing | None = None
+    ) -> Recovered:
+        settings, timing = settings_of(self.twin, self.state), timing_of(self.world)
         with (
             listening(self.events.append),
-            Recovery(settings, self.folder, people=people, timing=timing_of(self.world), options=QUICK) as recovery,
+            Recovery(settings, self.folder, people=people, timing=timing, options=options, doing=doing) as recovery,
         ):
             return recover(recovery)
 
@@ -148,6 +165,66 @@ def give_back(site: Scene, *, dry_run: bool = False) -> list[FailBackRow]:
     options = FailBackOptions(unregister=True, power_pace=PowerPace(every_s=0.05))
     with open_ledger(settings.run) as ledger:
         return fail_back(settings, site.folder, ledger, options, dry_run=dry_run)
+
+
+ROW_BY_ROW = replace(QUICK, imports=replace(QUICK.imports, batch_size=1))
+STAGGERED = f"""{HEAD}
+waves:
+  - {{name: all, select: {{}}, gate: continue, start: {{vms: all, delay: 2s, order: [{{name: shop*}}, {{name: mon*}}]}},
+     checks: [{{kind: tcp, port: 22, {PATIENT}}}]}}
+"""
+IN_ORDER = ["shop-erp-01", "mon01", "cache01", "ci-dev-01", "file-test-01", "git01"]
+
+
+@dataclass
+class Late(OnThreads):
+    """Imports one VM only when all others of its round are imported, and `first` has happened."""
+
+    vm: str
+    first: Callable[[], None]
+
+    def batches(self, run: ImportRun, members: Sequence[Sequence[PlannedImport]]) -> list[BatchResult]:
+        late = [rows for rows in members if rows[0].vm == self.vm]
+        done = super().batches(run, [rows for rows in members if rows not in late])
+        self.first()
+        return done + super().batches(run, late)
+
+
+def test_vms_are_started_and_checked_while_others_are_imported(tmp_path: Path, plan: Path) -> None:
+    checked = threading.Event()
+
+    def see(event: Event) -> None:
+        if isinstance(event, VmChecked) and event.vm == IN_ORDER[0]:
+            checked.set()
+
+    def wait() -> None:
+        assert checked.wait(60), "the first VM serves before the last is imported"
+
+    with scene(tmp_path, plan, STAGGERED) as site, listening(see):
+        fails = {"kind": "job-fails", "step": "nics", "vm": "ci-dev-01"}
+        site.twin.faults.set(Script.model_validate({"faults": [fails]}))
+        done = site.recover(options=ROW_BY_ROW, doing=Late(IN_ORDER[-1], wait))
+        assert [vm.vm for vm in done.report.waves[0].vms] == IN_ORDER
+        assert [vm.vm for vm in done.report.vms if not vm.well] == ["ci-dev-01"]
+        with site.world.lock:
+            journal = [(one.kind, one.facts.get("vm")) for one in site.world.cloud.journal.entries]
+        last = journal.index(("import-accepted", IN_ORDER[-1]))
+        assert journal.index(("started", IN_ORDER[0])) < journal.index(("guest-reached", IN_ORDER[0])) < last
+        # The one that failed is passed over.
+        started = [vm for kind, vm in journal if kind == "started"]
+        assert started == [vm for vm in IN_ORDER if vm != "ci-dev-01"]
+
+
+def test_a_vm_waits_for_those_before_it_in_the_order(tmp_path: Path, plan: Path) -> None:
+    with scene(tmp_path, plan, STAGGERED) as site:
+
+        def look() -> None:
+            assert len(site.world.cloud.journal.imports) == VMS - 1
+            assert not site.started()
+
+        done = site.recover(options=ROW_BY_ROW, doing=Late(IN_ORDER[0], look))
+        assert done.outcome == "recovered"
+        assert [str(one["vm"]) for one in site.world.cloud.journal.of("started")] == IN_ORDER
 
 
 @dataclass
@@ -286,3 +363,40 @@ def test_ctrl_c_leaves_what_the_next_one_goes_on_with(tmp_path: Path, plan: Path
         done = site.recover()
         assert (done.outcome, verdicts(done)) == ("recovered", ["well", "well"])
         assert set(site.started().values()) == {1}
+
+
+class Interrupted(OnThreads):
+    """Ctrl-C while batches work in task runs: the run of the imports is told, nobody else."""
+
+    def batches(self, run: ImportRun, members: Sequence[Sequence[PlannedImport]]) -> list[BatchResult]:
+        run.stop.set()
+        return super().batches(run, members)
+
+
+def test_an_interruption_of_the_imports_stops_the_recovery(tmp_path: Path, plan: Path) -> None:
+    with scene(tmp_path, plan, HANGING.replace("GATE", "continue")) as site:
+        stopped = site.recover(doing=Interrupted())
+        assert (stopped.outcome, verdicts(stopped)) == ("stopped", ["stopped", "not over"]), "no gate judges that"
+        assert not site.world.cloud.journal.imports
+        assert site.recover().outcome == "recovered"
+
+
+def test_a_vcenter_that_goes_away_keeps_vms_from_being_started_not_imported(tmp_path: Path, plan: Path) -> None:
+    with scene(tmp_path, plan, HANGING.replace("GATE", "stop")) as site:
+
+        def lock_out(event: Event) -> None:
+            if event == StageStarted("start_vms"):
+                away = {"kind": "status", "server": "vcenter", "command": "Login", "status": 503, "times": 0}
+                site.twin.faults.set(Script.model_validate({"faults": [away]}))
+
+        with listening(lock_out), pytest.raises(RemoteError, match="503") as error:
+            site.recover()
+        assert "--resume" in error.value.cure
+        report = read_report(site.folder)
+        assert ([wave.verdict for wave in report.waves], report.counts["imported"]) == (["stopped", "not over"], 3)
+        assert len(site.world.cloud.journal.imports) == 3
+        assert not site.started()
+        site.twin.faults.clear()
+        done = site.recover()
+        assert (done.outcome, verdicts(done)) == ("recovered", ["well", "well"])
+        assert site.started().total() == 3

@@ -56,10 +56,21 @@ def test_until_rows_tell_the_prediction_holds_and_never_lies_in_the_past() -> No
 
 
 def test_what_follows_the_last_row_is_not_shortened_by_the_pace() -> None:
-    facts: dict[str, Any] = {"started_s": 0, "first_row_s": 0, "tail_s": 120, "target_s": 200}
+    facts: dict[str, Any] = {"started_s": 0, "first_row_s": 0, "tail_s": 120, "people_s": 120, "target_s": 200}
     assert clock(wave("a", done=5, **facts), now=50).waves[0].end_s == 50 + 50 + 120
     (checking,) = clock(wave("a", done=10, **facts), now=100).waves
-    assert checking.reason == "wave a: all rows are imported, checks and people need 20 s more than the target"
+    assert checking.reason == "wave a: all rows are imported, starts, checks and people need 20 s more than the target"
+
+
+def test_delays_between_starts_run_beside_the_imports_and_burn_down() -> None:
+    facts: dict[str, Any] = {"started_s": 0, "first_row_s": 0, "starts": 8, "delay_s": 30, "people_s": 60}
+    # Ten rows a minute: the imports are over long before the last start may be made.
+    assert clock(wave("a", 20, done=10, turns=1, last_start_s=40, **facts), now=60).waves[0].end_s == 40 + 7 * 30 + 60
+    assert clock(wave("a", 20, done=20, turns=7, last_start_s=220, **facts), now=230).waves[0].end_s == 250 + 60
+    assert clock(wave("a", 20, done=20, turns=8, last_start_s=250, **facts), now=255).waves[0].end_s == 255 + 60
+    # Slow imports are what everything waits for; those passed over wait for no delay.
+    assert clock(wave("a", 20, done=10, turns=7, **facts), now=600).waves[0].end_s == 1200
+    assert clock(wave("a", 20, done=20, turns=6, last_start_s=None, **facts), now=90).waves[0].end_s == 90 + 30 + 60
 
 
 def test_a_wave_that_waits_for_a_person_says_for_whom_and_since_when() -> None:

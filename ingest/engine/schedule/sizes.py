@@ -22,6 +22,7 @@ def batches(
     *,
     places: Callable[[PlannedImport], frozenset[Key]] = lambda _one: frozenset(),
     limits: Mapping[str, int] | None = None,
+    in_turn: bool = False,
 ) -> list[Batch]:
     """Every row once, in batches to be started in this order with `in_flight` of them running at once.
 
@@ -31,6 +32,9 @@ def batches(
     of which only so many may be imported at once (`limits`, by kind): a batch has rows of the same places only, so that
     no more batches than may wait at a place, and the others go on. That is only to waste no slot on waiting; what keeps
     the limits for certain are `Gates`.
+
+    `in_turn`: neighbours are in different batches, so that rows also end about in their order, for somebody who waits
+    for the first ones. Otherwise a batch has neighbours.
     """
     if in_flight < 1 or batch_size < 1:
         raise ValueError(f"at least one row in flight and in a batch, not {in_flight} and {batch_size}")
@@ -40,7 +44,7 @@ def batches(
     return [
         batch
         for _, members in sorted(waves.items(), key=lambda wave: wave[0])
-        for batch in _Wave(members, in_flight, batch_size, races, places, limits or {}).batches()
+        for batch in _Wave(members, in_flight, batch_size, races, places, limits or {}).batches(in_turn=in_turn)
     ]
 
 
@@ -85,6 +89,7 @@ class _Wave:
         self._in_flight, self._batch_size = in_flight, batch_size
         alone, self._chains = _apart(members, races)
         self._free: deque[PlannedImport] = deque() if limits else alone
+        self._dealt: dict[int, int] = {}  # batches of free rows, by number, and when each begins
         self._places: dict[frozenset[Key], _Place] = {}
         units: dict[Key, list[int]] = {}
         for one in alone if limits else ():  # what a row needs is asked for only where it matters: that reads a file
@@ -98,16 +103,30 @@ class _Wave:
             self._places[keys].rows.append(one)
         self._left = len(members)
 
-    def batches(self) -> list[Batch]:
+    def batches(self, *, in_turn: bool) -> list[Batch]:
         """Every row once."""
         slots = [0] * self._in_flight
         found: list[Batch] = []
         while self._left:
+            free = len(self._free)
             now, batch = self._next(heapq.heappop(slots))
+            if len(self._free) < free:
+                self._dealt[len(found)] = now
             found.append(batch)
             self._left -= len(batch)
             heapq.heappush(slots, now + len(batch))
-        return found
+        return self._in_turn(found) if in_turn else found
+
+    def _in_turn(self, found: list[Batch]) -> list[Batch]:
+        """The same batches, the free rows dealt out in the order of the moments they come to."""
+        rows = iter([one for number in self._dealt for one in found[number]])
+        moments = sorted(
+            (now + place, number) for number, now in self._dealt.items() for place in range(len(found[number]))
+        )
+        dealt: dict[int, list[PlannedImport]] = {number: [] for number in self._dealt}
+        for _, number in moments:
+            dealt[number].append(next(rows))
+        return [tuple(dealt.get(number, batch)) for number, batch in enumerate(found)]
 
     def _next(self, now: int) -> tuple[int, Batch]:
         """The batch a slot takes that is free from `now` on, and when it begins."""

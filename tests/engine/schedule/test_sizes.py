@@ -109,18 +109,47 @@ def test_thousands_of_rows_in_one_network() -> None:
     assert sizes(found) == [25] * 200
 
 
+def ends(found: list[Batch], in_flight: int) -> list[int]:
+    """The rows in the order they end, when every row takes one unit."""
+    slots = [(0, number) for number in range(in_flight)]
+    over = []
+    for batch in found:
+        now, slot = heapq.heappop(slots)
+        over += [(now + place, slot, one.row) for place, one in enumerate(batch)]
+        heapq.heappush(slots, (now + len(batch), slot))
+    return [row for _, _, row in sorted(over)]
+
+
+def test_rows_in_turn_end_in_their_order() -> None:
+    rows = [row(number) for number in range(60)]
+    found = batches(rows, 4, 10, in_turn=True)
+    assert sizes(found) == sizes(batches(rows, 4, 10))
+    moments = [number // 4 for number in ends(found, 4)]
+    assert moments == sorted(moments), "no row ends before one of an earlier moment"
+    neighbours = [number // 4 for number in ends(batches(rows, 4, 10), 4)]
+    assert neighbours != sorted(neighbours)
+
+
+def test_rows_in_turn_still_pack_those_that_race() -> None:
+    rows = [*(row(number) for number in range(20)), *drawing(10, "n1", first=100)]
+    found = batches(rows, 3, 5, in_turn=True)
+    assert [one.row for one in found[0]] == [100, 101, 102, 103, 104]
+    assert play(found, 3)[1] == 0
+
+
 @given(
     rows=st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["", "n1", "n2", "n3"]), st.sampled_from(["", "auto"]))),
     in_flight=st.integers(1, 8),
     batch_size=st.integers(1, 6),
+    in_turn=st.booleans(),
 )
 def test_every_row_once_in_batches_of_one_wave(
-    rows: list[tuple[int, str, str]], in_flight: int, batch_size: int
+    rows: list[tuple[int, str, str]], in_flight: int, batch_size: int, in_turn: bool
 ) -> None:
     planned = [
         row(number, wave=wave, network=network, address=address) for number, (wave, network, address) in enumerate(rows)
     ]
-    found = batches(planned, in_flight, batch_size)
+    found = batches(planned, in_flight, batch_size, in_turn=in_turn)
     assert sorted(one.row for batch in found for one in batch) == list(range(len(rows)))
     assert all(1 <= len(batch) <= batch_size and len({one.wave for one in batch}) == 1 for batch in found)
     waves = [batch[0].wave for batch in found]
