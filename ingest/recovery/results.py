@@ -29,7 +29,8 @@ class CheckDone(_Kept):
 class VmResult(_Kept):
     """What became of a VM. `imported`, `started` and `healthy` in a word each; '' for what was not to be done.
 
-    Moments (`_at`) are seconds since the start of the recovery, None for what did not happen. `why` is the first thing
+    Moments (`_at`) are seconds since the start of the recovery, None for what did not happen. `import_s` is what the
+    import took, 0 in a twin's time, whose speed changes. `why` is the first thing
     that went wrong, in the server's words where it spoke.
     """
 

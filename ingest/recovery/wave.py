@@ -26,7 +26,7 @@ from ingest.recovery.course import VmOnCourse, WaveOnCourse
 from ingest.recovery.doing import Doing
 from ingest.recovery.feed import Feed
 from ingest.recovery.results import CheckDone, VmResult
-from ingest.recovery.timing import Timing
+from ingest.recovery.timing import REAL_TIME, Timing
 from ingest.recovery.turns import take_turns
 from ingest.recovery.watch import Watch
 from ingest.runbook.model import Runbook, Wave
@@ -349,7 +349,7 @@ class WaveRun:
             imported_at=one.imported_at if outcome.status == "imported" else None,
             started_at=one.started_at,
             healthy_at=one.healthy_at,
-            import_s=round(outcome.duration_s * self.work.timing.speed, 1),
+            import_s=round(outcome.duration_s, 1) if self.work.timing is REAL_TIME else 0.0,
             checks=one.checks,
             why=why,
         )
