@@ -25,11 +25,13 @@ START_TIMEOUT_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class PrefectServer:
-    """A running server. `api_url` for clients, `ui_url` for browsers, `owned` when this process started it."""
+    """A running server. `api_url` for clients, `ui_url` for browsers, `owned` when this process started it, as a
+    process group of its own, `pid`."""
 
     api_url: str
     ui_url: str
     owned: bool
+    pid: int = 0
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def prefect_server(home: Path, port: int = 0, database: str = "") -> Iterator[Pr
     try:
         _wait_until_healthy(url, process, log)
         os.environ[API_VARIABLE] = f"{url}/api"
-        yield PrefectServer(f"{url}/api", url, owned=True)
+        yield PrefectServer(f"{url}/api", url, owned=True, pid=process.pid)
     finally:
         os.environ.pop(API_VARIABLE, None)
         stop(process, "Prefect server", (signal.SIGINT, 10.0), (signal.SIGTERM, 5.0))
