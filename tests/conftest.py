@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
 from tests.cli.forked import forking_ingest
+from tests.engine.postgresql import new_database, running_postgresql
 
 # Long tests that have no fixture of their module in common.
 DEALT_SINGLY = ("tests/test_docs.py", "tests/cli/test_commands.py", "tests/flows/test_import_vms.py")
@@ -57,13 +59,27 @@ def ingest_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A Prefect server with a database file of its own."""
+def server_database() -> Iterator[str]:
+    """The URL of an empty PostgreSQL database for the Prefect server, '' where there is no PostgreSQL.
+
+    On SQLite Prefect 3.7 sometimes waits for its own lock, 60 s each time, when runs, workers and automations all
+    write. `ingest up`, `demo` and `run`, which start servers of their own, are tested on SQLite all the same.
+    """
+    with running_postgresql() as url, new_database(url) if url else nullcontext("") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, server_database: str) -> Iterator[PrefectServer]:
+    """A Prefect server with a database of its own."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     given = os.environ.pop(API_VARIABLE, None)
     with (
-        prefect_server(tmp_path_factory.mktemp("prefect")) as running,
+        prefect_server(
+            tmp_path_factory.mktemp("prefect"),
+            database=server_database.replace("postgresql://", "postgresql+asyncpg://"),
+        ) as running,
         temporary_settings({PREFECT_API_URL: running.api_url}),
     ):
         if running.owned:

@@ -11,13 +11,15 @@ import requests
 
 from ingest.cli.local_server import PrefectServer
 
+TIMEOUT_S = 150
+"""Longer than Prefect waits for a lock of SQLite before it answers 503."""
 OVER = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def call(server: PrefectServer, method: str, path: str, **body: Any) -> Any:
     """One request; its answer as JSON, None when it has no body."""
     for _ in range(10):
-        answer = requests.request(method, f"{server.api_url}{path}", json=body or None, timeout=60)
+        answer = requests.request(method, f"{server.api_url}{path}", json=body or None, timeout=TIMEOUT_S)
         if answer.status_code != 503:  # SQLite is busy: the UI asks again as well
             break
         time.sleep(1)
@@ -34,7 +36,7 @@ def run_until(
     server: PrefectServer, run: dict[str, Any], done: Callable[[dict[str, Any]], bool] = over
 ) -> dict[str, Any]:
     """The flow run once `done` is true of it."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         now = call(server, "GET", f"/flow_runs/{run['id']}")
         if done(now):
@@ -52,7 +54,7 @@ def start_run(server: PrefectServer, deployment: str, **parameters: Any) -> dict
 def form(server: PrefectServer, run: dict[str, Any], what: str = "schema") -> str:
     """The form a waiting run asks with, or its `description`; '' when it has none yet: the state is shown before it."""
     keyset = run["state"]["state_details"]["run_input_keyset"]
-    answer = requests.get(f"{server.api_url}/flow_runs/{run['id']}/input/{keyset[what]}", timeout=60)
+    answer = requests.get(f"{server.api_url}/flow_runs/{run['id']}/input/{keyset[what]}", timeout=TIMEOUT_S)
     return answer.text if answer.ok else ""
 
 

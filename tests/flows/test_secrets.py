@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_HOME
 from prefect.variables import Variable
+from psycopg.sql import SQL, Identifier
 
 from flows.import_vms import run_import
 from flows.plan_vms import plan_vms
@@ -61,6 +63,22 @@ def _traces(*folders: Path) -> bytes:
     return b"".join(path.read_bytes() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+def _database(url: str, folders: pytest.TempPathFactory) -> bytes:
+    """All that the Prefect server keeps: every row of PostgreSQL as text, or the files of SQLite."""
+    if not url:
+        databases = [path.parent for path in folders.getbasetemp().rglob("prefect.db")]
+        assert databases
+        return _traces(*databases)
+    with psycopg.connect(url) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        rows = [
+            str(row[0])
+            for (table,) in tables
+            for row in connection.execute(SQL("SELECT t::text FROM {} t").format(Identifier(table)))
+        ]
+    return "\n".join(rows).encode()
+
+
 def test_secret_blocks_fill_in_what_the_environment_lacks(
     server: PrefectServer, twin: Twin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -94,6 +112,7 @@ def test_a_site_is_named_and_its_secrets_are_nowhere(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
+    server_database: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """One import that works and one that is refused, then everything both left behind is searched."""
@@ -108,9 +127,7 @@ def test_a_site_is_named_and_its_secrets_are_nowhere(
     with _site("fra2", wrong), pytest.raises(Unauthorised):
         run_import(dry_run=False, site="fra2")
     flush_to_server()
-    databases = [path.parent for path in tmp_path_factory.getbasetemp().rglob("prefect.db")]
-    assert databases
-    left = _traces(tmp_path, *databases, PREFECT_HOME.value() / "storage")
+    left = _traces(tmp_path, PREFECT_HOME.value() / "storage") + _database(server_database, tmp_path_factory)
     left += "".join(capfd.readouterr()).encode()
     # The search can find: what is no secret is there, in the run's folder and in the database.
     assert b"import-fra1-" in left
