@@ -19,6 +19,9 @@ from ingest.twin.hurry import Hurry
 NOTICED_S = 90.0
 """Twin seconds until a killed worker is noticed and started again: three missing signs of life, as the automation
 "ingest: dead worker" counts."""
+LOOKED_S = 60.0
+"""Twin seconds until a person who is told that a run stopped, such as for a server that is away, has looked at it and
+starts it again."""
 SETTLE_S = 3.0
 """Real seconds the drilled program looks for an answer it lost."""
 _ATTEMPTS = 6
@@ -77,14 +80,15 @@ class Drilling:
             self._stage.twin.faults.set(self._script)
             for _ in range(_ATTEMPTS):
                 ended = self._crew.go()
-                with hurry.client_away():
-                    if ended.killed:
-                        self._world.clock.wait(threading.Event(), NOTICED_S)
-                        people.append(f"started the run again: its worker was killed ({self._again})")
-                if not ended.killed:
+                if ended.killed:
+                    self._passes(hurry, NOTICED_S)
+                    people.append(f"started the run again: its worker was killed ({self._again})")
+                else:
                     left = self._left(ended)
                     if not left or ended.hopeless:
                         break
+                    if ended.stopped:
+                        self._passes(hurry, LOOKED_S)
                     self._cure(left, people)
                     why = f", stopped because {ended.stopped}" if ended.stopped else ""
                     people.append(f"ran it again ({self._again}): {len(left)} rows were left{why}")
@@ -92,6 +96,10 @@ class Drilling:
             else:
                 people.pop()  # it was not run once more
         return Drilled(tuple(people), ended.stopped)
+
+    def _passes(self, hurry: Hurry, seconds: float) -> None:
+        with hurry.client_away():
+            self._world.clock.wait(threading.Event(), seconds)
 
     def _count(self, what: str, _vm: str) -> None:
         """Kill the worker in the moment an import is taken; called with the world's lock held."""
