@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,18 +47,11 @@ def drill_runbook(
         if scenario is None:
             lasts_s = durations.median_s * max(1.0, rows / in_flight)
             scenario = drawn_scenario(options.seed, rows=rows, hosts=hosts_of(stage), lasts_s=lasts_s)
-        order = Order.of(
-            stage.settings, folder.path, replace(options.imports, pace=Pace(settle_s=SETTLE_S))
-        ).model_copy(
-            update={
-                "recovery": RecoveryOrder(
-                    clock=lender.address,
-                    key=lender.key,
-                    fast=stage.speed,
-                    confirm_guesses=papers.confirm_guesses,
-                )
-            }
+        recovery = RecoveryOrder(
+            clock=lender.address, key=lender.key, fast=stage.speed, confirm_guesses=papers.confirm_guesses
         )
+        imports = replace(options.imports, pace=Pace(settle_s=SETTLE_S))
+        order = Order.of(stage.settings, folder.path, imports, recovery)
         drilling = Drilling(
             stage, folder, order, scenario, lambda ended: _left(folder, ended), "ingest recover --resume"
         )
@@ -114,8 +108,8 @@ def _grade(world: World, folder: RunFolder, report: Report | None, rows: int, dr
         left.append(drilled.stopped or "no worker came to its end")
     with world.lock:
         journal = world.cloud.journal
-        paths = [str(facts["path"]) for facts in journal.of("registered")]
-    twice = sorted({f"{path} (registered)" for path in paths if paths.count(path) > 1})
+        registered = Counter(str(facts["path"]) for facts in journal.of("registered"))
+    twice = [f"{path} (registered)" for path, times in sorted(registered.items()) if times > 1]
     return graded.model_copy(
         update={"left": tuple(left), "finished": not left and not graded.lost, "doubled": (*graded.doubled, *twice)}
     )

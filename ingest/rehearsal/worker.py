@@ -62,8 +62,10 @@ class Order(BaseModel):
     recovery: RecoveryOrder | None = None
 
     @classmethod
-    def of(cls, settings: Settings, folder: Path, options: ImportOptions) -> Order:
-        """The order to import what the folder's calls say."""
+    def of(
+        cls, settings: Settings, folder: Path, options: ImportOptions, recovery: RecoveryOrder | None = None
+    ) -> Order:
+        """The order to import what the folder's calls say, or with `recovery` to recover by its runbook."""
         cloudstack, vcenter = settings.cloudstack, settings.vcenter
         return cls(
             folder=folder.resolve(),
@@ -77,6 +79,7 @@ class Order(BaseModel):
             max_concurrent_imports=options.max_concurrent_imports,
             batch_size=options.batch_size,
             settle_s=options.pace.settle_s,
+            recovery=recovery,
         )
 
     def settings(self) -> Settings:
