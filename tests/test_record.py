@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -289,18 +289,10 @@ def test_no_name_of_the_site_is_left_after_scrubbing(tmp_path: Path) -> None:
     with Twin(world) as twin:
         found = record(vcenter_of(twin), cloudstack_of(twin), scrubbed=True)
     save_world(found.world, tmp_path / "site.json")
-    text = json.dumps(json.loads((tmp_path / "site.json").read_text())).lower()
-    for word in (
-        "hunter2",
-        "jane",
-        "k-4711-x",
-        "cost",
-        "finance",
-        "corporate",
-        "apollo",
-        "billing",
-        "intranet",
-        "fra1",
-    ):
-        assert word not in text, word
+    text = (tmp_path / "site.json").read_text().lower()
+    # Whole words: the new names are made by chance, and four letters in a row may be anything.
+    words = set(re.findall(r"[a-z]+", text))
+    of_the_site = {"hunter", "jane", "doe", "cost", "finance", "corporate", "apollo", "billing", "intranet", "fra"}
+    assert not words & of_the_site
+    assert "k-4711-x" not in text
     assert len(found.world.vms) == len(world.vms)

@@ -65,6 +65,9 @@ def scrub(world: World, source: random.Random) -> None:
     _visit(world, texts.collect)
     for vm in world.vms.values():
         texts.collect(vm.custom_fields.get(INTERNAL_NAME_FIELD, ""))
+        texts.avoid(vm.annotation, *vm.custom_fields, *vm.custom_fields.values())
+    for instance in world.cloud.instances.values():
+        texts.avoid(*instance.tags, *instance.tags.values())
     traps = _traps(world)
     knotted = {word for part, whole, contained in traps if contained for word in _knotted(part, whole)}
     for _ in range(TRIES):
@@ -82,6 +85,7 @@ class _Texts:
     def __init__(self) -> None:
         self.words: dict[str, None] = {}
         self.halves: dict[int, None] = {}
+        self.avoided: set[str] = set()
 
     def collect(self, text: str) -> str:
         """Remember what the text is made of; gives it back as it is."""
@@ -91,6 +95,10 @@ class _Texts:
             elif piece[0].isalpha() and ":" not in piece:
                 self.words[piece.lower()] = None
         return text
+
+    def avoid(self, *texts: str) -> None:
+        """No new name may be a word of these texts, which are dropped: it would look as if they were still there."""
+        self.avoided |= {piece.lower() for text in texts for piece in _PIECE.findall(text)}
 
 
 class _Names:
@@ -106,10 +114,10 @@ class _Names:
             "".join(source.sample(string.ascii_lowercase, 26) + source.sample(_ACCENTED, len(_ACCENTED))),
         )
         self._words |= {word: word.translate(letters) for word in knotted}
-        used = set(self._words.values())
+        used, avoided = set(self._words.values()), texts.avoided | set(texts.words)
         for word in texts.words:
             if word not in self._words:
-                self._words[word] = made = _word(len(word), word.isascii(), used, texts.words, source)
+                self._words[word] = made = _word(len(word), word.isascii(), used, avoided, source)
                 used.add(made)
 
     def __call__(self, text: str) -> str:

@@ -214,14 +214,16 @@ def test_other_paths_are_not_found(raw: http.client.HTTPSConnection) -> None:
     assert (response.status, response.read()) == (404, b"")
 
 
-def test_a_connection_is_kept_and_small_calls_are_quick(raw: http.client.HTTPSConnection) -> None:
+def test_a_connection_is_kept_and_small_calls_wait_for_no_acknowledgement(raw: http.client.HTTPSConnection) -> None:
     post(raw, CONTENT)
     used = raw.sock
-    began = time.perf_counter()
-    for _ in range(100):
+    took = []
+    for _ in range(30):
+        began = time.perf_counter()
         assert post(raw, CONTENT)[0] == 200
-    # Delayed acknowledgements cost 40 ms a call, a new TLS connection 2 ms and more.
-    assert (time.perf_counter() - began) / 100 < 0.03
+        took.append(time.perf_counter() - began)
+    # A delayed acknowledgement costs every call 40 ms; a busy machine does not slow down all of them.
+    assert min(took) < 0.03
     assert raw.sock is used
 
 
