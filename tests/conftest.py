@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
-from tests.cli.forked import forking_ingest
+from tests.cli.forked import Forked, forking
 from tests.engine.postgresql import new_database, running_postgresql
 
 # Long tests that have no fixture of their module in common.
@@ -52,10 +52,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def ingest_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
+    """The two executables below."""
+    with forking(tmp_path_factory.mktemp("forked")) as commands:
+        yield commands
+
+
+@pytest.fixture(scope="session")
+def ingest_command(forked: Forked) -> Path:
     """An executable `ingest` that is quickly there; the only file of its folder, which can be put on the PATH."""
-    with forking_ingest(tmp_path_factory.mktemp("forked")) as command:
-        yield command
+    return forked.ingest
+
+
+@pytest.fixture(scope="session")
+def python_command(forked: Forked) -> Path:
+    """An executable that stands for the interpreter and is quickly there with `-m`."""
+    return forked.python
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -272,7 +271,7 @@ def test_twin_serve_prints_a_working_set_of_variables(ingest_command: Path, tmp_
 
 
 @pytest.mark.server
-def test_demo_twice(tmp_path: Path) -> None:
+def test_demo_twice(tmp_path: Path, ingest_command: Path) -> None:
     """The second run finds the first one's Prefect database and folders, and needs no whole site for that."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INGEST_", "PREFECT_API"))}
     (tmp_path / "small.yaml").write_text(
@@ -283,7 +282,7 @@ def test_demo_twice(tmp_path: Path) -> None:
         (("--world", "small.yaml"), "3 imported", "3 imports of 3 VMs"),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", "from ingest.cli.main import main; main()", "demo", *options],
+            [str(ingest_command), "demo", *options],
             cwd=tmp_path,
             env=clean,
             capture_output=True,

@@ -13,6 +13,7 @@ import pytest
 from ingest.cli.local_server import PrefectServer
 from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
+from tests.flows.workers import worker_command
 
 
 @pytest.fixture
@@ -31,20 +32,22 @@ def twin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Twin]:
 
 
 @pytest.fixture(scope="session")
-def deployed(server: PrefectServer) -> None:
+def deployed(server: PrefectServer, python_command: Path) -> None:
     """Everything `ingest setup` makes is on the server."""
     from tasks.provisioning import provision
 
-    list(provision())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "executable", str(python_command))
+        list(provision())
 
 
 @pytest.fixture
-def worker(server: PrefectServer, deployed: None, twin: Twin, tmp_path: Path) -> Iterator[None]:
+def worker(server: PrefectServer, deployed: None, twin: Twin, python_command: Path, tmp_path: Path) -> Iterator[None]:
     """A worker whose environment points at the twin."""
     environment = dict(os.environ) | {"PREFECT_API_URL": server.api_url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     with (tmp_path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "worker", "start", "--pool", "ingest", "--type", "process"],
+            worker_command(python_command),
             cwd=tmp_path,
             env=environment,
             stdout=log,

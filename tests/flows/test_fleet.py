@@ -28,8 +28,10 @@ from ingest.engine.ledger import open_ledger
 from ingest.settings import RunSettings
 from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
+from tests.cli.forked import descendants
 from tests.engine.postgresql import new_database, postgresql_server, postgresql_url
 from tests.flows.prefect_api import OVER, call
+from tests.flows.workers import worker_command
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 __all__ = ["postgresql_server", "postgresql_url"]
@@ -71,8 +73,9 @@ def _two_sites(folder: Path) -> Path:
 class Host:
     """A machine: its workers, and all they started."""
 
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+    def __init__(self, home: Path, python: Path, environment: dict[str, str]) -> None:
         self.home = home
+        self._python = python
         self._environment = environment | {
             "PREFECT_HOME": str(home / "prefect"),
             "INGEST_RUN_STATE": str(home / "state"),
@@ -84,10 +87,11 @@ class Host:
     def serve(self, *queues: str) -> None:
         """Start a worker for these queues."""
         asked = [word for queue in queues for word in ("--work-queue", queue)]
+        command = worker_command(self._python, *asked)
         with (self.home / f"{queues[0]}.log").open("wb") as log:
             self._workers.append(
                 subprocess.Popen(
-                    [*(sys.executable, "-m", "prefect", "worker", "start"), *("-p", "ingest", "-t", "process"), *asked],
+                    command,
                     cwd=self.home,
                     env=self._environment,
                     stdout=log,
@@ -99,7 +103,7 @@ class Host:
     def lose(self) -> None:
         """The machine is gone: every process on it, at once, without a word."""
         for worker in self._workers:
-            for process in [*_descendants(worker.pid), worker.pid]:
+            for process in [*descendants(worker.pid), worker.pid]:
                 os.kill(process, signal.SIGKILL)
             worker.wait()
 
@@ -113,13 +117,6 @@ class Host:
                 except subprocess.TimeoutExpired:
                     os.killpg(worker.pid, signal.SIGKILL)
                     worker.wait()
-
-
-def _descendants(pid: int) -> list[int]:
-    children = [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-    return [one for child in children for one in (*_descendants(child), child)]
 
 
 class Site:
@@ -159,7 +156,9 @@ def _sites(environment: dict[str, str]) -> Iterator[dict[str, Site]]:
 
 
 @pytest.fixture
-def server(postgresql_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectServer]:
+def server(
+    postgresql_server: str, python_command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PrefectServer]:
     """A Prefect server on PostgreSQL, with the deployments of two sites."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -167,6 +166,7 @@ def server(postgresql_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from tasks.server_traffic import flush_to_server
 
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(sys, "executable", str(python_command))
     with (
         new_database(postgresql_server) as url,
         prefect_server(tmp_path / "server", database=url.replace("postgresql://", "postgresql+asyncpg://")) as running,
@@ -177,7 +177,9 @@ def server(postgresql_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         flush_to_server()
 
 
-def test_fleets_that_are_cancelled_and_lose_a_host(server: PrefectServer, postgresql_url: str, tmp_path: Path) -> None:
+def test_fleets_that_are_cancelled_and_lose_a_host(
+    server: PrefectServer, python_command: Path, postgresql_url: str, tmp_path: Path
+) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("INGEST_")}
     settings = RunSettings(ledger=SecretStr(postgresql_url))
     environment = kept | {
@@ -186,7 +188,7 @@ def test_fleets_that_are_cancelled_and_lose_a_host(server: PrefectServer, postgr
         "INGEST_RUN_FOLDER": f"file://{tmp_path}/shared",
     }
     with _sites(environment) as sites, ExitStack() as stack:
-        first, second = (Host(tmp_path / name, environment) for name in ("first", "second"))
+        first, second = (Host(tmp_path / name, python_command, environment) for name in ("first", "second"))
         for host in (first, second):
             stack.callback(host.end)
         first.serve("alpha")
