@@ -1,7 +1,8 @@
 """A recovery killed at any write to the ledger or any moment, and gone on with, does everything once.
 
 `INGEST_KILLS=100` kills at so many random moments, `INGEST_KILLS_EVERY=1` at each write to the ledger;
-`INGEST_KILLS_SEED` and `INGEST_KILLS_VMS` are for other moments and sites.
+`INGEST_KILLS_SEED` and `INGEST_KILLS_VMS` are for other moments and sites. A site of 40 VMs and more comes back in four
+waves, and each recovery of it is killed about ten times.
 """
 
 from __future__ import annotations
@@ -48,7 +49,19 @@ EVERY = int(os.environ.get("INGEST_KILLS_EVERY", "0"))
 """Every so many writes a kill: 1 for each of them, 0 for a few that are spread over all."""
 SEED = int(os.environ.get("INGEST_KILLS_SEED", "1"))
 VMS = int(os.environ.get("INGEST_KILLS_VMS", "4"))
-ENDS_WITHIN_S = 120.0
+LARGE = VMS >= 40
+ENDS_WITHIN_S = 900.0 if LARGE else 120.0
+MORE_WAVES = (
+    """
+  - {name: second, select: {columns: {tier: "2"}}, prerequisites: [first], checks: [{kind: ip, retries: 60, pause: 1s}]}
+  - {name: third, select: {columns: {tier: "3"}}, prerequisites: [second]}
+  - {name: last, select: {}, gate: continue, start: {order: [{name: "shop*"}]}}
+"""
+    if LARGE
+    else """
+  - {name: second, select: {}, prerequisites: [first], start: {order: [{name: "shop*"}]}}
+"""
+)
 
 BOOK = f"""
 name: small
@@ -61,14 +74,14 @@ waves:
   - name: first
     select: {{columns: {{tier: "1"}}}}
     steps: [{{say: names answer, who: lead, when: after}}]
-    checks: [{{kind: tools, retries: 60, pause: 1s}}]
-  - {{name: second, select: {{}}, prerequisites: [first], start: {{order: [{{name: "shop*"}}]}}}}
-"""
+    checks: [{{kind: tools, retries: 60, pause: 1s}}]{MORE_WAVES}"""
 SIGNED = {"declared": "Ann", "first/after/1": "Bob"}
 OPTIONS = RecoveryOptions(
-    imports=ImportOptions(max_concurrent_imports=2, batch_size=2, pace=Pace(settle_s=2.0, grace_s=1.0)),
+    imports=ImportOptions(
+        max_concurrent_imports=20 if LARGE else 2, batch_size=2, pace=Pace(settle_s=2.0, grace_s=1.0)
+    ),
     start_pace=StartPace(every_s=0.05, resend_s=(0.1, 0.1), questions_s=0.2),
-    register_at_once=2,
+    register_at_once=16 if LARGE else 2,
 )
 BACK = FailBackOptions(
     unregister=True,
@@ -178,7 +191,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return store_plan(tmp_path_factory.mktemp("stored"), VMS)
+    return store_plan(tmp_path_factory.mktemp("stored"), VMS, waves=4 if LARGE else 2)
 
 
 @contextmanager
@@ -241,7 +254,7 @@ def test_killed_again_and_again_each_time_a_little_later(plan: Path, tmp_path: P
         site.assert_each_once()
 
 
-@pytest.mark.timeout(240 + 15 * KILLS)
+@pytest.mark.timeout(240 + (60 if LARGE else 15) * KILLS)
 def test_killed_at_random_moments(whole: Whole, plan: Path, tmp_path: Path) -> None:
     """100 of them with INGEST_KILLS=100. A recovery that is over is checked, and the next one takes those left."""
     chance = random.Random(SEED)
@@ -250,7 +263,7 @@ def test_killed_at_random_moments(whole: Whole, plan: Path, tmp_path: Path) -> N
         with scene(tmp_path / str(recoveries), plan) as site:
             ended = False
             while not ended and len(kills) < KILLS:
-                ended = site.run(after_s=chance.uniform(0.05, 1.0) * whole.seconds)
+                ended = site.run(after_s=chance.uniform(0.05, 1.0) * whole.seconds / (5 if LARGE else 1))
                 kills += [] if ended else ["+".join(map(str, site.done()))]
             assert ended or site.run()
             site.assert_each_once()
