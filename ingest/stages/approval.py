@@ -40,7 +40,10 @@ def plan_digest(folder: RunFolder) -> str:
     found = hashlib.sha256()
     for name in (PLAN, CALLS_JSON):
         file = folder.file(name)
-        found.update(file.read_bytes() if file.exists() else b"")
+        if file.exists():
+            with file.open("rb") as content:
+                while part := content.read(1 << 20):
+                    found.update(part)
     return found.hexdigest()
 
 

@@ -8,13 +8,14 @@ says of their VMs), `calls.csv` for people.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from ingest.engine.journal import outcomes_in
+from ingest.errors import UsageError
 from ingest.model.outcome import Finding
 from ingest.model.request import PlannedImport
 from ingest.model.snapshot import read_snapshot
@@ -48,6 +49,7 @@ from ingest.stages.run_folder import (
 )
 from ingest.stages.seen_rows import seen_lines
 
+_CALL = TypeAdapter(PlannedImport)
 _CALLS = TypeAdapter(list[PlannedImport])
 _FINDINGS = TypeAdapter(list[Finding])
 CALL_COLUMNS = (
@@ -153,13 +155,48 @@ def _foreseen_in_words(verdict: Verdict) -> str:
 
 def read_calls(folder: RunFolder) -> list[PlannedImport]:
     """The calls this stage approved, in the order of (wave, row)."""
-    return _CALLS.validate_json(folder.need(CALLS_JSON, made_by="validate").read_bytes())
+    return _calls_in(folder.need(CALLS_JSON, made_by="validate"))
+
+
+def _calls_in(path: Path) -> list[PlannedImport]:
+    """The calls of a file as `_write_calls` writes it, parsed one by one: of 10,000 parsed at once, Python would keep
+    40 MiB for as long as the run lasts."""
+    try:
+        with path.open("rb") as file:
+            return list(_one_by_one(file))
+    except ValueError:  # somebody else wrote it, or it is torn or wrong
+        pass
+    try:
+        return _CALLS.validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"{path.name} is not as the stage validate writes it: {first['msg']}",
+            place=":".join([str(path), *map(str, first["loc"])]),
+            cure="run the stage validate again: `ingest check`",
+        ) from None
+
+
+def _one_by_one(lines: Iterable[bytes]) -> Iterator[PlannedImport]:
+    """The items of a JSON list with an indent of 1. Raises ValueError (pydantic's is one) for any other text."""
+    item: list[bytes] = []
+    line = b""
+    for line in lines:
+        if item and line in (b" },\n", b" }\n"):
+            yield _CALL.validate_json(b"".join([*item, b"}"]))
+            item = []
+        elif item or line == b" {\n":
+            item.append(line)
+        elif line not in (b"[\n", b"]\n", b"[]\n"):
+            raise ValueError(f"not a list of items: {line[:80]!r}")
+    if line not in (b"]\n", b"[]\n"):
+        raise ValueError("the list has no end")
 
 
 def read_taken_out(folder: RunFolder) -> list[PlannedImport]:
     """Calls that may have been sent, of rows that were taken out of the plan afterwards; settlement needs them."""
     path = folder.file(TAKEN_OUT)
-    return _CALLS.validate_json(path.read_bytes()) if path.exists() else []
+    return _calls_in(path) if path.exists() else []
 
 
 def _keep_what_was_sent(folder: RunFolder, ready: Sequence[PlannedImport]) -> None:

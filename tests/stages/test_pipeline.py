@@ -361,6 +361,34 @@ def test_a_site_without_vms(tmp_path: Path) -> None:
     assert "Every row" in run.folder.file(run_folder.REPORT).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("written", ["compact", "indented by 4", "as it was"])
+def test_calls_are_read_however_they_are_written(two: Two, tmp_path: Path, written: str) -> None:
+    text = two.first.folder.file(run_folder.CALLS_JSON).read_text(encoding="utf-8")
+    other = {
+        "compact": json.dumps(json.loads(text)),
+        "indented by 4": json.dumps(json.loads(text), indent=4),
+        "as it was": text,
+    }
+    (tmp_path / run_folder.CALLS_JSON).write_text(other[written], encoding="utf-8")
+    assert tuple(read_calls(RunFolder(tmp_path))) == two.first.checked.ready
+
+
+@pytest.mark.parametrize("damage", ["torn", "an item torn", "wrong", "empty"])
+def test_damaged_calls_are_no_calls(two: Two, tmp_path: Path, damage: str) -> None:
+    text = two.first.folder.file(run_folder.CALLS_JSON).read_text(encoding="utf-8")
+    other = {
+        "torn": text.rpartition("]")[0],
+        "an item torn": text[: len(text) // 2],
+        "wrong": text.replace('"row": ', '"line": ', 1),
+        "empty": "",
+    }
+    (tmp_path / run_folder.CALLS_JSON).write_text(other[damage], encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=r"is not as the stage validate writes it: .*\n  -> run the stage validate again"
+    ):
+        read_calls(RunFolder(tmp_path))
+
+
 OUT_OF_ORDER: list[tuple[Callable[[RunFolder], object], str, str]] = [
     (read_saved_inventory, "inventory.json", "discover_networks"),
     (enrich_csv, "snapshot.json", "list_unmanaged"),
