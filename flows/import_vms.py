@@ -16,6 +16,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.plan_vms import plan_vms
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.engine.importing import BUDGET_USED_UP, BatchResult
 from ingest.errors import FindingsBlock, RemoteError, Stopped, UsageError
@@ -80,7 +81,7 @@ def import_stage(folder: str, options: ImportOptions, site: str = "") -> tuple[l
                     batch: BatchResult = future.result()
                     outcomes.extend(batch.outcomes)
                     systemic = systemic or batch.systemic
-    tell(StageDone("import_batch", f"{len(outcomes)} rows"))
+    tell(StageDone("import_batch", f"{counted(len(outcomes), 'row')}"))
     return outcomes, stop.is_set(), systemic
 
 
@@ -124,7 +125,7 @@ def import_vms(
         folder, checked = planned.folder, planned.checked
     if checked.blocked and safety.on_critical == "stop":
         raise FindingsBlock(
-            f"{checked.blocked} rows have critical findings; nothing was imported",
+            f"{counted(checked.blocked, 'row')} with critical findings; nothing was imported",
             place=str(checked.plan_csv),
             cure="mend the rows (column fix), or run again with on_critical=exclude to leave them out",
         )
@@ -143,7 +144,7 @@ def import_vms(
     options = import_options(limits, safety, tag=tag, decision=decision)
     runner: ThreadPoolTaskRunner[BatchResult] = ThreadPoolTaskRunner(max_workers=options.max_concurrent_imports)
     stage = import_stage.with_options(
-        flow_run_name=f"{len(checked.ready)} VMs, {options.max_concurrent_imports} in flight",
+        flow_run_name=f"{counted(len(checked.ready), 'VM')}, {options.max_concurrent_imports} in flight",
         task_runner=runner,  # type: ignore[arg-type]  # Prefect declares it invariant
     )
     try:

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from ingest.counting import counted
 from ingest.errors import FindingsBlock, UsageError
 from ingest.recovery.preview import preview
 from ingest.recovery.sequence import Recovered, Recovery, RecoveryOptions, begin_folder
@@ -67,7 +68,9 @@ def recover(
         if shown.missing:
             first = shown.missing[0]
             raise FindingsBlock(f"{len(shown.missing)} preconditions are not met: {first.seen}", cure=first.cure)
-        return Completed(message=f"dry run: {sum(wave['vms'] for wave in shown.waves)} VMs would be recovered")
+        return Completed(
+            message=f"dry run: {counted(sum(wave['vms'] for wave in shown.waves), 'VM')} would be recovered"
+        )
     note_flow_run(folder)
     people = InTheUi(folder.path.name, approval)
     with (

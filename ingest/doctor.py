@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from ingest.cloudstack.client import CloudStackClient
+from ingest.counting import counted
 from ingest.errors import IngestError, Refused, SettingsError, Unauthorised
 from ingest.model.catalogue import Catalogue, Cluster, Host
 from ingest.model.endpoints import CloudStackEndpoint, VCenterEndpoint
@@ -74,7 +75,8 @@ def _vcenter(endpoint: VCenterEndpoint, found: list[Diagnosis]) -> Inventory:
         require_vcenter(vcenter)
         inventory = read_inventory(vcenter)
     unreadable = [problem for problem in inventory.problems if "permission" in problem.detail.lower()]
-    seen = f"{len(inventory.vms)} VMs, {len(inventory.clusters)} clusters in {inventory.requests} requests"
+    seen = f"{counted(len(inventory.vms), 'VM')}, {counted(len(inventory.clusters), 'cluster')}"
+    seen += f" in {counted(inventory.requests, 'request')}"
     if unreadable:
         cure = "give the account the read-only role on the root, with propagation"
         found.append(Diagnosis("vCenter", "permission to read", "warn", f"{seen}; {len(unreadable)} unreadable", cure))
@@ -124,7 +126,7 @@ def _clusters(clusters: tuple[Cluster, ...], hosts: tuple[Host, ...]) -> Iterato
         )
         return
     down = [host.name for host in hosts if host.state != "Up" or host.resourcestate not in ("Enabled", "")]
-    seen = f"{len(clusters)} clusters, {len(hosts)} hosts"
+    seen = f"{counted(len(clusters), 'cluster')}, {counted(len(hosts), 'host')}"
     if down:
         cure = "VMs on them stay invisible: bring them Up and out of maintenance"
         yield Diagnosis("CloudStack", "hosts Up", "warn", f"{seen}; not Up: {', '.join(sorted(down))}", cure)

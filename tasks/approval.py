@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prefect.runtime import flow_run
 
+from ingest.counting import counted
 from ingest.model.approval import Ask, Decision, Verdict
 from ingest.report.approval import undo_text
 from ingest.settings import RunSettings
@@ -92,7 +93,7 @@ def _ask(folder: RunFolder, question: Ask, approval: Approval, settings: RunSett
     """Show the plan and wait."""
     text = summary_to_approve(folder, settings)
     waves = waves_waiting(folder, settings)
-    markdown("approval", text, f"{sum(waves.values())} VMs to import")
+    markdown("approval", text, f"{counted(sum(waves.values()), 'VM')} to import")
     some = [f"{_ONLY}{wave}" for wave in waves] if len(waves) > 1 else []
     choices = [EVERYTHING, *some, REJECT]
     return ask(question.key, question.mode, text=text, choices=choices, timeout_minutes=approval.timeout_minutes)

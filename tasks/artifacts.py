@@ -12,6 +12,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.runtime import flow_run
 
+from ingest.counting import counted
 from tasks.server_traffic import SERVER_AWAY
 
 log = logging.getLogger("ingest.flow")
@@ -28,7 +29,7 @@ def table(key: str, rows: Sequence[Mapping[str, Any]], description: str, first: 
         markdown(key, "Nothing to show.", description)
         return
     if len(rows) > MAXIMUM_ROWS:
-        description += f" First {MAXIMUM_ROWS} of {len(rows)} rows."
+        description += f" First {MAXIMUM_ROWS} of {counted(len(rows), 'row')}."
     shown = [{name: row[name] for name in first} | dict(row) for row in rows[:MAXIMUM_ROWS]]
     create_table_artifact(table=shown, key=key, description=description)
 

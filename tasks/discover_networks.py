@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.stages.discover_networks import Discovered, Scope
 from ingest.stages.discover_networks import discover_networks as discover
@@ -27,7 +28,12 @@ def discover_networks(folder: str, datacenter: str | None = None, site: str = ""
     """Read networks and VMs of the vCenter into the run's folder."""
     tell(StageStarted("discover_networks"))
     found = discover(site_settings(site).vcenter, existing_run_folder(Path(folder)), Scope(datacenter=datacenter))
-    text = f"{found.vms} VMs, {found.nics} NICs on {found.networks} networks, {found.problems} problems"
-    markdown("discover-networks", f"**vCenter**: {text}, {found.requests} requests.\n\n`{found.networks_csv}`", text)
+    text = f"{counted(found.vms, 'VM')}, {counted(found.nics, 'NIC')} on {counted(found.networks, 'network')}"
+    text += f", {counted(found.problems, 'problem')}"
+    markdown(
+        "discover-networks",
+        f"**vCenter**: {text}, {counted(found.requests, 'request')}.\n\n`{found.networks_csv}`",
+        text,
+    )
     tell(StageDone("discover_networks", text))
     return found

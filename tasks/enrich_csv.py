@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.stages.enrich_csv import Planned
 from ingest.stages.enrich_csv import enrich_csv as enrich
@@ -21,7 +22,7 @@ def enrich_csv(folder: str, rules: str | None = None, update: str | None = None)
     planned = enrich(
         existing_run_folder(Path(folder)), Path(rules) if rules else None, Path(update) if update else None
     )
-    text = f"{planned.to_import} VMs to import, {planned.left_out} left out"
+    text = f"{counted(planned.to_import, 'VM')} to import, {planned.left_out} left out"
     markdown("plan", f"**Plan**: {text}.\n\n`{planned.plan_csv}`", text)
     tell(StageDone("enrich_csv", text))
     return planned

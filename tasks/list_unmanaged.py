@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.stages.list_unmanaged import Listed
 from ingest.stages.list_unmanaged import list_unmanaged as list_
@@ -33,7 +34,7 @@ def list_unmanaged(folder: str, clusters: list[str] | None = None, site: str = "
         progress=lambda detail: tell(StageStep("list_unmanaged", detail)),
     )
     text = (
-        f"{found.shown} VMs shown in {found.clusters} clusters, {found.not_shown} not shown, "
+        f"{counted(found.shown, 'VM')} shown in {counted(found.clusters, 'cluster')}, {found.not_shown} not shown, "
         f"{found.fewer_devices} with fewer devices than in vCenter"
     )
     markdown("list-unmanaged", f"**CloudStack**: {text}.\n\n`{found.unmanaged_csv}`", text)

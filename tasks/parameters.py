@@ -150,6 +150,13 @@ class Safety(_Group):
         title="Grace (seconds)",
         description="How long running jobs are waited for after the run was told to stop.",
     )
+    server_away_s: float = Field(
+        300.0,
+        ge=0,
+        le=3600,
+        title="Patience with the server (seconds)",
+        description="How long the management server may be away, such as for a restart, before the line stops.",
+    )
 
 
 class Approval(_Group):
@@ -214,5 +221,5 @@ def import_options(limits: Limits, safety: Safety, *, tag: bool, decision: Decis
         tag=tag,
         waves=decision.waves,
         approved_digest=decision.digest,
-        pace=Pace(grace_s=safety.grace_s),
+        pace=Pace(grace_s=safety.grace_s, away_s=safety.server_away_s),
     )

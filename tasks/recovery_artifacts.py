@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from prefect.runtime import flow_run
 
+from ingest.counting import counted
 from ingest.engine.events import ClockRead, Event, PersonAnswered, PersonAsked, TargetAtRisk, WaveOver, listening
 from tasks.live_artifacts import Shown, kept_up
 from tasks.pages import clock_page
@@ -26,7 +27,12 @@ def recovery_artifacts(folder: str, every_s: float = 5.0) -> Iterator[None]:
             return
         percent = 100 * clock.done / clock.total if clock.total else 0.0
         overall = clock.clock.overall
-        shown.show(PROGRESS, "progress", round(percent, 1), f"{clock.done} of {clock.total} VMs; RTO: {overall.text}")
+        shown.show(
+            PROGRESS,
+            "progress",
+            round(percent, 1),
+            f"{clock.done} of {counted(clock.total, 'VM')}; RTO: {overall.text}",
+        )
         shown.show(PAGE, "markdown", clock_page(clock, tuple(heard.notes), folder=folder), f"RTO: {overall.text}")
 
     with listening(heard), kept_up(update, every_s):

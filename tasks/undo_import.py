@@ -7,6 +7,7 @@ import threading
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.engine.ledger import open_ledger
 from ingest.report.tables import record
@@ -33,5 +34,5 @@ def undo_import(folder: str | None, vm: str, dry_run: bool, stop: threading.Even
             progress=lambda text: tell(StageStep("undo_import", text)),
         )
     table("undo", [record(row) for row in rows], "A preview: nothing was changed." if dry_run else "Given back.")
-    tell(StageDone("undo_import", f"{len(rows)} rows"))
+    tell(StageDone("undo_import", f"{counted(len(rows), 'row')}"))
     return rows

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.engine.ledger import open_ledger
 from ingest.report.tables import record
@@ -36,5 +37,5 @@ def unregister_vms(folder: str, of_run: str, dry_run: bool, stop: threading.Even
         )
     words = "A preview: nothing was unregistered." if dry_run else "Unregistered."
     table("unregister-vms", [record(row) for row in rows], words)
-    tell(StageDone("unregister_vms", f"{len(rows)} rows"))
+    tell(StageDone("unregister_vms", f"{counted(len(rows), 'row')}"))
     return rows

@@ -16,6 +16,7 @@ from ingest.cli.local_server import API_VARIABLE, prefect_server
 from ingest.cli.output import talk
 from ingest.cli.progress import shown
 from ingest.cli.run import exit_code, show_result
+from ingest.counting import counted
 from ingest.data_files import data_file
 from ingest.settings import ENV_PREFIX, variable
 
@@ -50,7 +51,7 @@ def demo(
 
     made = load_world(world or data_file("demo-world.yaml"))
     with Twin(made) as twin, tempfile.TemporaryDirectory(prefix="ingest-demo-") as own:
-        talk.print(f"twin: {len(made.vms)} VMs, vCenter and CloudStack on 127.0.0.1")
+        talk.print(f"twin: {counted(len(made.vms), 'VM')}, vCenter and CloudStack on 127.0.0.1")
         os.environ |= twin.environment() | {variable("run", "ledger"): str(Path(own) / "ledger.db")}
         with prefect_server(Path(".ingest/demo")) as server:
             talk.print(f"Prefect server: {server.ui_url}", markup=False)
@@ -66,7 +67,9 @@ def demo(
                 )
             show_result(result, "table")
             imports = [moref for moref, _ in twin.world.cloud.journal.imports]
-            talk.print(f"the twin's own journal: {len(imports)} imports of {len(set(imports))} VMs")
+            talk.print(
+                f"the twin's own journal: {counted(len(imports), 'import')} of {counted(len(set(imports)), 'VM')}"
+            )
             talk.print("next: ingest twin serve   (a site to try every other command on; it prints how)")
             if keep:
                 talk.print(f"the Prefect UI stays up until Ctrl-C: {server.ui_url}", markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.cli.output import Format, show, talk
+from ingest.counting import counted
 from ingest.report.tables import csv_rows
 from ingest.settings import load_settings
 from ingest.stages.discover_networks import Scope, discover_networks
@@ -45,7 +46,10 @@ def discover(
         found = discover_networks(vcenter, run_folder, Scope(datacenter, cluster, folder), include_unused=unused)
     rows = csv_rows(found.networks_csv.read_bytes())
     show(rows, list(rows[0]) if rows and format == "csv" else COLUMNS, format)
-    talk.print(f"{found.vms} VMs, {found.nics} NICs, {found.networks} networks, {found.problems} problems")
+    talk.print(
+        f"{counted(found.vms, 'VM')}, {counted(found.nics, 'NIC')}, {counted(found.networks, 'network')}, "
+        f"{counted(found.problems, 'problem')}"
+    )
     talk.print(f"files: {found.networks_json} {found.networks_csv}", markup=False)
     if found.problems:
         talk.print("the problems are listed under 'problems' in networks.json")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ingest.cli.output import DiffFormat, show, talk
 from ingest.cli.progress import shown
+from ingest.counting import counted
 from ingest.drift.changes import COLUMNS, Drift
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.report.tables import record
@@ -54,12 +55,12 @@ def drift(
     with fresh_run_folder(settings.run.folder, settings.run.published) as folder, shown(talk):
         tell(StageStarted("discover_networks"))
         found = discover_networks(vcenter, folder, Scope(datacenter))
-        tell(StageDone("discover_networks", f"{found.vms} VMs on {found.networks} networks"))
+        tell(StageDone("discover_networks", f"{counted(found.vms, 'VM')} on {counted(found.networks, 'network')}"))
         tell(StageStarted("list_unmanaged"))
         listed = list_unmanaged(
             cloudstack, folder, cluster or (), progress=lambda text: tell(StageStep("list_unmanaged", text))
         )
-        tell(StageDone("list_unmanaged", f"{listed.shown} VMs shown by CloudStack, {listed.not_shown} not"))
+        tell(StageDone("list_unmanaged", f"{counted(listed.shown, 'VM')} shown by CloudStack, {listed.not_shown} not"))
         drifted = drift_of(folder, _folder(old).path if old else None)
     if drifted.drift is None:
         talk.print(drifted.summary, markup=False)

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ingest.cli.output import talk
+from ingest.counting import counted
 from ingest.engine.evidence import examine
 from ingest.engine.ledger import ledger_is_there, open_ledger
 from ingest.errors import UsageError
@@ -54,7 +55,7 @@ def _pack(path: Path, output: Path | None, config: Path | None) -> int:
     else:
         talk.print("there is no ledger: the evidence is without history", style="yellow")
         made = make_evidence(folder, None, known_secrets(settings), out)
-    talk.print(f"evidence: {out} ({len(made.files)} files)", markup=False)
+    talk.print(f"evidence: {out} ({counted(len(made.files), 'file')})", markup=False)
     if made.removed:
         talk.print(f"secrets taken out: {made.removed} places", markup=False)
     talk.print(f"seal: {made.seal}", markup=False)
@@ -63,7 +64,9 @@ def _pack(path: Path, output: Path | None, config: Path | None) -> int:
 
 def _check(path: Path) -> int:
     seen = examine(path)
-    talk.print(f"run {seen.run_id}: {seen.files} files, {seen.lines} lines of history", markup=False)
+    talk.print(
+        f"run {seen.run_id}: {counted(seen.files, 'file')}, {counted(seen.lines, 'line')} of history", markup=False
+    )
     for problem in seen.problems:
         talk.print(f"altered: {problem}", style="red", markup=False)
     talk.print(f"seal: {seen.seal}", markup=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ingest.cli.check import show_findings
 from ingest.cli.output import DiffFormat, show, talk
 from ingest.cli.progress import shown
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.errors import UsageError
 from ingest.plan.differences import COLUMNS as DIFFERENCE_COLUMNS
@@ -74,15 +75,15 @@ def plan(
     with fresh_run_folder(run.folder, run.published) as folder, shown(talk):
         tell(StageStarted("discover_networks"))
         found = discover_networks(vcenter, folder, Scope(datacenter))
-        tell(StageDone("discover_networks", f"{found.vms} VMs on {found.networks} networks"))
+        tell(StageDone("discover_networks", f"{counted(found.vms, 'VM')} on {counted(found.networks, 'network')}"))
         tell(StageStarted("list_unmanaged"))
         listed = list_unmanaged(
             cloudstack, folder, cluster or (), progress=lambda text: tell(StageStep("list_unmanaged", text))
         )
-        tell(StageDone("list_unmanaged", f"{listed.shown} VMs shown by CloudStack, {listed.not_shown} not"))
+        tell(StageDone("list_unmanaged", f"{counted(listed.shown, 'VM')} shown by CloudStack, {listed.not_shown} not"))
         tell(StageStarted("enrich_csv"))
         planned = enrich_csv(folder, rules, update)
-        tell(StageDone("enrich_csv", f"{planned.to_import} VMs to import, {planned.left_out} left out"))
+        tell(StageDone("enrich_csv", f"{counted(planned.to_import, 'VM')} to import, {planned.left_out} left out"))
         tell(StageStarted("validate"))
         checked = validate(folder, checks=checks)
         tell(StageDone("validate", f"{len(checked.ready)} rows ready, {checked.blocked} blocked"))

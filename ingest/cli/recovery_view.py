@@ -13,6 +13,7 @@ from rich.text import Text
 from ingest.cli.clock_table import clock_lines
 from ingest.cli.live_table import frame, one_line
 from ingest.cli.screen import Screen
+from ingest.counting import counted
 from ingest.engine.events import (
     ClockRead,
     Event,
@@ -108,7 +109,7 @@ def _words(event: Event) -> str:
         case StageDone(stage, summary):
             return f"{stage}: {one_line(summary)}"
         case WaveBegan(number, name, vms):
-            return f"wave {number} {one_line(name)}: {vms} VMs"
+            return f"wave {number} {one_line(name)}: {counted(vms, 'VM')}"
         case RowDone(one) if one.status != "imported":
             return f"  {one_line(one.vm)}: {one.status}: {one_line(one.error)}"
         case VmStarted(_, vm, status, error) if error:

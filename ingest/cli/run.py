@@ -52,6 +52,7 @@ def run(
     per_datastore: NonNegativeInt = 0,
     endpoint_slots: NonNegativeInt = 0,
     grace: NonNegativeFloat = 20.0,
+    server_away: NonNegativeFloat = 300.0,
     tag: Annotated[bool, Parameter(negative=())] = False,
     events: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     format: Format = "table",
@@ -101,6 +102,8 @@ def run(
         Imports at once of all runs, also on other machines, that share the ledger; 0 is no limit.
     grace
         Seconds running jobs are waited for after Ctrl-C.
+    server_away
+        Seconds the management server may be away, such as for a restart, before the line stops.
     tag
         Give imported VMs the tag ingest-run with the name of the run's folder.
     events
@@ -153,6 +156,7 @@ def run(
                 failures_per_cause=failures_per_cause,
                 failures_total=failures_total,
                 grace_s=grace,
+                server_away_s=server_away,
             ),
             tag=tag,
         )
@@ -186,7 +190,7 @@ def show_result(result: ImportResult, format_: Format, *, data: bool = True) -> 
         shown_columns = ("row", "vm", "wave", "hostname", "account", "nicnetworklist")
         if data:
             show(calls, list(calls[0]) if calls and format_ == "csv" else shown_columns, format_)
-        talk.print(f"dry run: {len(calls)} would be imported, {result.checked.blocked} rows are blocked")
+        talk.print(f"dry run: {len(calls)} would be imported, {result.checked.blocked} blocked")
         talk.print(f"calls: {result.folder / CALLS_CSV}", markup=False)
         return
     if data:

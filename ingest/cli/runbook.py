@@ -59,7 +59,7 @@ def check(
         target = f", target {in_words(one.wave.rto)}" if one.wave.rto else ""
         bound = "" if predicted.complete else "at least "
         end = f", predicted {bound}{in_words(predicted.end_s)}" if predicted.end_s else ""
-        rows = f"{len(one.rows)} rows, {len(one.started)} started"
+        rows = f"{counted(len(one.rows), 'row')}, {len(one.started)} started"
         talk.print(f"wave {one.number} {one.wave.name}: {rows}{target}{end}", markup=False)
     levels = Counter(one.level for one in done.findings)
     talk.print(

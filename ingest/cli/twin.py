@@ -15,6 +15,7 @@ from cyclopts.types import PositiveFloat, PositiveInt
 
 from ingest.cli import twin_control
 from ingest.cli.output import talk
+from ingest.counting import counted
 from ingest.data_files import data_file
 from ingest.errors import UsageError
 
@@ -134,7 +135,8 @@ def serve(
         sys.stdout.flush()
         replicas = f" and {len(made.unregistered)} that nobody has registered" if made.unregistered else ""
         talk.print(
-            f"twin of {len(made.vms)} VMs{replicas} is up; Ctrl-C ends it. Next, in a second terminal: ingest doctor"
+            f"twin of {counted(len(made.vms), 'VM')}{replicas} is up; Ctrl-C ends it. "
+            "Next, in a second terminal: ingest doctor"
         )
         stop.wait()
     if save_world is not None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from ingest.cli.output import talk
+from ingest.counting import counted
 from ingest.errors import UsageError
 
 
@@ -56,8 +57,8 @@ def record(
         talk.print(f"[yellow]not recorded:[/] {escape(what)}: {escape(why)}")
     cloud = found.world.cloud
     talk.print(
-        f"{len(found.world.vms)} VMs, {len(cloud.instances)} of CloudStack's, {len(cloud.networks)} networks, "
-        f"{len(found.missing)} things not readable"
+        f"{counted(len(found.world.vms), 'VM')}, {len(cloud.instances)} of CloudStack's, "
+        f"{counted(len(cloud.networks), 'network')}, {len(found.missing)} things not readable"
     )
     talk.print(f"next: ingest twin serve --world {escape(str(file))}")
     return 4 if found.missing else 0

@@ -15,6 +15,7 @@ from cyclopts.types import NonNegativeInt
 from ingest.cli.local_server import API_VARIABLE, prefect_server
 from ingest.cli.local_worker import prefect_worker
 from ingest.cli.output import talk
+from ingest.counting import counted
 from ingest.data_files import data_file
 from ingest.settings import ENV_PREFIX, variable
 
@@ -49,7 +50,7 @@ def up(
     made = load_world(world or data_file("demo-world.yaml"))
     # A new site knows nothing of earlier imports, so the ledger is new as well.
     with Twin(made) as twin, tempfile.TemporaryDirectory(prefix="ingest-up-") as own:
-        talk.print(f"twin: {len(made.vms)} VMs, vCenter and CloudStack on 127.0.0.1")
+        talk.print(f"twin: {counted(len(made.vms), 'VM')}, vCenter and CloudStack on 127.0.0.1")
         site = twin.environment()
         settings = site | {
             variable("run", "folder"): str((folder / "runs").resolve()),

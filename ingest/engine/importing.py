@@ -3,17 +3,21 @@
 While a job runs, the next row is claimed and looked at; when it is over, the next call is sent before the finished one
 is verified. So a slot of the server is never idle for our bookkeeping, and a batch still has one import in flight.
 
-Per-VM refusals are outcomes. What concerns every row (wrong key, server gone, maintenance) stops the batch, and through
-the shared `stop` all others; the rows that were not begun stay `not-started`.
+Per-VM refusals are outcomes. A server that is away is waited for, by all batches together. What concerns every row
+(wrong key, a server that stays away) stops the batch, and through the shared `stop` all others; the rows that were not
+begun stay `not-started`.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ingest.cloudstack.caller import SlowAnswer
 from ingest.cloudstack.jobs import FAILED, job_failure
+from ingest.engine.away import Away
 from ingest.engine.events import JobOver, RowDone, RowLooking, RowReady, RowRunning, RowStarted, tell
 from ingest.engine.journal import RunJournal
 from ingest.engine.rows import Concluded, Pace, Ready, RowImporter
@@ -53,6 +57,7 @@ class Batch:
         budget: FailureBudget,
         gates: Gates,
         traits: Mapping[int, Traits],
+        away: Away,
         refused: Callable[[Traits], str] = lambda _traits: "",
         finish: Callable[[PlannedImport, Concluded], str] = lambda _one, _concluded: "",
         told: Callable[[Outcome], None] = lambda _outcome: None,
@@ -63,6 +68,7 @@ class Batch:
         self._budget = budget
         self._gates = gates
         self._traits = traits
+        self._away = away
         self._refused = refused
         self._finish = finish
         self._told = told
@@ -90,7 +96,7 @@ class Batch:
             return None
         tell(RowLooking(one.row, one.vm))
         try:
-            prepared = self._rows.prepare(one)
+            prepared = self._prepared(one)
         except SYSTEMIC as error:
             self._stop_the_line(error)
             self._tell(one, Concluded(Outcome(one.row, one.vm, "not-started", error=error.message)))
@@ -105,6 +111,19 @@ class Batch:
         tell(RowReady(one.row, one.vm))
         return prepared
 
+    def _prepared(self, one: PlannedImport) -> Ready | Concluded:
+        while True:
+            try:
+                prepared = self._rows.prepare(one)
+            except SlowAnswer:  # it is there, and still at work on the question
+                raise
+            except (Transient, NotTheApi) as error:
+                if not self._away.waited(error):
+                    raise
+            else:
+                self._away.answered()
+                return prepared
+
     def _held_back(self, one: PlannedImport) -> str | None:
         """Why a row is not to be begun: '' the line has stopped, a reason when it is held, None when it may go on."""
         if self._stop.is_set():
@@ -116,8 +135,8 @@ class Batch:
         traits = self._traits[one.row]
         return self._refused(traits) or self._budget.holds(traits) or None
 
-    def _send(self, ready: Ready) -> Ready | None:
-        """The row with its job running; None when it has its outcome."""
+    def _send(self, ready: Ready, tried_since: float | None = None) -> Ready | None:
+        """The row with its job running; None when it has its outcome. `tried_since`: since when it cannot be sent."""
         one = ready.one
         why = self._held_back(one)
         if why is None:
@@ -135,6 +154,11 @@ class Batch:
             concluded = self._rows.send(ready)
         except SYSTEMIC as error:
             ready.held.close()
+            tried_since = tried_since or time.monotonic()
+            patient = time.monotonic() - tried_since < self._away.patience_s
+            if isinstance(error, Transient) and patient and self._away.waited(error):
+                again = self._prepare(one)  # what was seen of it is old by now
+                return self._send(again, tried_since) if again is not None else None
             self._stop_the_line(error)
             self._tell(one, Concluded(Outcome(one.row, one.vm, "not-started", error=error.message)))
             return None
@@ -145,6 +169,7 @@ class Batch:
         except BaseException:
             ready.held.close()
             raise
+        self._away.answered()
         if concluded is not None:
             ready.held.close()
             self._count(one, concluded)

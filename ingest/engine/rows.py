@@ -81,12 +81,14 @@ class PowerSwitch(Protocol):
 class Pace:
     """Seconds. `timeout_s` until a job is given up as unknown; `settle_s` how long is looked for a job or a VM after an
     answer was lost; `resubmit_s` the pauses before a call that certainly never reached the server is sent again;
-    `grace_s` how long running jobs are waited for after the run was told to stop."""
+    `grace_s` how long running jobs are waited for after the run was told to stop; `away_s` how long a server may be
+    away before it stops the run."""
 
     timeout_s: float = 3600.0
     settle_s: float = 60.0
     resubmit_s: tuple[float, ...] = (1.0, 5.0, 15.0)
     grace_s: float = 20.0
+    away_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ingest.counting import counted
 from ingest.model.catalogue import (
     DiskOffering,
     Network,
@@ -144,7 +145,7 @@ def network(
             others = tuple(word(n) for n in usable[1 : 1 + _MOST_OTHERS])
             why = f"one of {len(usable)} usable networks with {uri}"
             return Choice(word(usable[0]), "guess", why, others), usable[0]
-        return Choice("", "guess", f"{len(same)} networks have {uri}, none of them usable by the owner"), None
+        return Choice("", "guess", f"{counted(len(same), 'network')} with {uri}, not usable by the owner"), None
     named = [
         n
         for n in lookup.catalogue.networks

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ingest.cloudstack.client import CloudStackClient
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, StageStep, tell
 from ingest.engine.ledger import Deed, Entry, Ledger
 from ingest.engine.power import PowerOrder, PowerPace, PowerPolicy, not_off, switch_off
@@ -111,8 +112,8 @@ def fail_back(
                     continue
                 tell(StageStarted(f"fail_back {wave.name}"))
                 rows += work.wave(targets)
-                progress(f"wave {wave.name}: {len(targets)} VMs")
-                tell(StageDone(f"fail_back {wave.name}", f"{len(targets)} VMs"))
+                progress(f"wave {wave.name}: {counted(len(targets), 'VM')}")
+                tell(StageDone(f"fail_back {wave.name}", f"{counted(len(targets), 'VM')}"))
             if options.unregister:
                 rows += work.unregister(rows)
             if not dry_run and all(row.status in DONE for row in rows):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.model.snapshot import read_snapshot
 from ingest.plan.enrich import enrich
@@ -32,10 +33,10 @@ def discover(settings: Settings, folder: RunFolder) -> None:
     """Both sides as they are now, into the folder."""
     tell(StageStarted("discover_networks"))
     seen = discover_networks(settings.vcenter, folder)
-    tell(StageDone("discover_networks", f"{seen.vms} VMs"))
+    tell(StageDone("discover_networks", f"{counted(seen.vms, 'VM')}"))
     tell(StageStarted("list_unmanaged"))
     listed = list_unmanaged(settings.cloudstack, folder)
-    tell(StageDone("list_unmanaged", f"{listed.shown} VMs listed, {listed.not_shown} not"))
+    tell(StageDone("list_unmanaged", f"{counted(listed.shown, 'VM')} listed, {listed.not_shown} not"))
 
 
 def plan(
@@ -57,7 +58,12 @@ def plan(
     for row in sheet.rows:
         row["start"] = "no"  # the recovery starts them itself, in the order of the runbook
     folder.write(PLAN, sheet_bytes(sheet))
-    tell(StageDone("enrich_csv", f"{len(recovery.matches.pairs)} VMs recognised, {len(recovery.matches.missing)} not"))
+    tell(
+        StageDone(
+            "enrich_csv",
+            f"{counted(len(recovery.matches.pairs), 'VM')} recognised, {len(recovery.matches.missing)} not",
+        )
+    )
     tell(StageStarted("validate"))
     checked = validate(folder, confirm_guesses=confirm_guesses)
     tell(StageDone("validate", f"{len(checked.ready)} ready, {checked.blocked} blocked"))

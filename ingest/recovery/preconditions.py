@@ -55,7 +55,7 @@ def _papers(runbook: Runbook, stored: StoredPlan, now: float) -> Iterator[Diagno
     levels = Counter(one.level for one in assignment.findings)
     worst = [one.message for one in assignment.findings if one.level == "critical"]
     checks = [one for one in assignment.findings if one.rule.startswith("CHECK")]
-    seen = f"{len(assignment.waves)} waves, {sum(len(one.rows) for one in assignment.waves)} VMs"
+    seen = f"{counted(len(assignment.waves), 'wave')}, {counted(sum(len(one.rows) for one in assignment.waves), 'VM')}"
     if worst:
         yield Diagnosis(
             "papers", "runbook", "fail", "; ".join(worst[:_MOST]), "ingest runbook check says where", exit_code=3
@@ -72,7 +72,7 @@ def _papers(runbook: Runbook, stored: StoredPlan, now: float) -> Iterator[Diagno
         yield Diagnosis("papers", "runbook", "ok", seen)
     age_s = max(now - stored.written_at, 0.0)
     written = datetime.fromtimestamp(stored.written_at, UTC).isoformat(timespec="minutes")
-    seen = f"{len(stored.sheet.rows)} rows, written {written}, {in_words(age_s)} ago"
+    seen = f"{counted(len(stored.sheet.rows), 'row')}, written {written}, {in_words(age_s)} ago"
     old = age_s > PLAN_GETS_OLD_S
     cure = "VMs made since are not in it; the nightly plan keeps it fresh" if old else ""
     yield Diagnosis("papers", "stored plan", "warn" if old else "ok", seen, cure)
@@ -111,7 +111,7 @@ def _site(settings: Settings, site: Site) -> Iterator[Diagnosis]:
     yield Diagnosis("vCenter", f"{test}: hosts connected", "ok", f"{len(placement.hosts)} in {site.cluster}: {hosts}")
     problems = [problem for store in stores if (problem := store.problem or store.read_only) is not None]
     usable = len(stores) - len(problems)
-    seen = f"{usable} of {len(stores)} datastores can be browsed and written"
+    seen = f"{usable} of {counted(len(stores), 'datastore')} can be browsed and written"
     if problems:
         words, _, cure = problems[0].detail.partition(" -> ")
         names = ", ".join(problem.object for problem in problems[:_MOST])

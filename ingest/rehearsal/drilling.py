@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ingest.counting import counted
 from ingest.engine.ledger import open_ledger
 from ingest.rehearsal.crew import Crew, Ended
 from ingest.rehearsal.rehearse import Stage
@@ -118,7 +119,7 @@ class Drilling:
             settings = self._stage.settings
             with open_ledger(settings.run) as ledger:
                 settle_run(settings.cloudstack, self._folder, cure=True, patience_s=SETTLE_S, ledger=ledger)
-            people.append(f"settled {open_rows} rows whose end was not known (ingest settle --yes)")
+            people.append(f"settled {counted(open_rows, 'row')} whose end was not known (ingest settle --yes)")
 
 
 def struck_in(stage: Stage) -> tuple[str, ...]:

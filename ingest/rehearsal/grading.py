@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from ingest.counting import counted
 from ingest.twin import truth
 from ingest.twin.world import World
 
@@ -35,9 +36,9 @@ class Grade(BaseModel):
         hands = f"{len(self.people)} times a person" if self.people else "without a hand"
         if self.passed:
             return f"passed, {hands}"
-        parts = [] if self.finished else [f"{len(self.left)} rows not imported"]
-        parts += [f"{len(self.lost)} rows lost"] if self.lost else []
-        parts += [f"{len(self.doubled)} VMs imported twice"] if self.doubled else []
+        parts = [] if self.finished else [f"{counted(len(self.left), 'row')} not imported"]
+        parts += [f"{counted(len(self.lost), 'row')} lost"] if self.lost else []
+        parts += [f"{counted(len(self.doubled), 'VM')} imported twice"] if self.doubled else []
         return f"failed: {', '.join(parts)}; {hands}"
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.engine.importing import BatchResult
 from ingest.model.outcome import Outcome
@@ -44,14 +45,14 @@ def prepare(settings: Settings, folder: RunFolder, papers: PlanPapers) -> Valida
     """Both sides read, the plan checked against them; the folder then has the calls. Raises as the stages."""
     tell(StageStarted("discover_networks"))
     seen = discover_networks(settings.vcenter, folder)
-    tell(StageDone("discover_networks", f"{seen.vms} VMs"))
+    tell(StageDone("discover_networks", f"{counted(seen.vms, 'VM')}"))
     tell(StageStarted("list_unmanaged"))
     listed = list_unmanaged(settings.cloudstack, folder)
-    tell(StageDone("list_unmanaged", f"{listed.shown} VMs listed, {listed.not_shown} not"))
+    tell(StageDone("list_unmanaged", f"{counted(listed.shown, 'VM')} listed, {listed.not_shown} not"))
     if papers.plan is None:
         tell(StageStarted("enrich_csv"))
         planned = enrich_csv(folder, papers.rules)
-        tell(StageDone("enrich_csv", f"{planned.to_import} VMs to import, {planned.left_out} left out"))
+        tell(StageDone("enrich_csv", f"{counted(planned.to_import, 'VM')} to import, {planned.left_out} left out"))
     tell(StageStarted("validate"))
     checked = validate(folder, papers.plan, checks=papers.checks, confirm_guesses=papers.confirm_guesses)
     tell(StageDone("validate", f"{len(checked.ready)} ready, {checked.blocked} blocked"))
@@ -77,7 +78,7 @@ def import_plan(
         except BaseException:
             conclude_from_journal(folder)
             raise
-    tell(StageDone("import_batch", f"{len(outcomes)} rows"))
+    tell(StageDone("import_batch", f"{counted(len(outcomes), 'row')}"))
     return Imported(conclude(folder, outcomes).outcomes, systemic)
 
 

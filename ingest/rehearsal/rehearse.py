@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.counting import counted
 from ingest.engine.events import StageDone, StageStarted, tell
 from ingest.plan.sheet import read_sheet
 from ingest.rehearsal.comparing import TOLERANCE, changes
@@ -64,7 +65,7 @@ def copied(site: Path, durations: Durations, options: Options) -> SiteCopy:
     copy = copy_of(site, seed=options.seed)
     copy.world.seed = options.seed
     copy.world.cloud.import_seconds_seen = list(durations.known)
-    tell(StageDone("copy_site", f"{len(copy.world.vms)} VMs from {copy.source}"))
+    tell(StageDone("copy_site", f"{counted(len(copy.world.vms), 'VM')} from {copy.source}"))
     return copy
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from ingest.counting import counted
 from ingest.engine.rows import Pace
 from ingest.recovery.course import read_course
 from ingest.recovery.report import Report
@@ -103,7 +104,7 @@ def _grade(world: World, folder: RunFolder, report: Report | None, rows: int, dr
     left = [*graded.left, *(f"{vm.vm}: {vm.missing}" for vm in vms if vm.missing)]
     left += [f"{vm.vm}: imported, then {vm.why}" for vm in results if vm.imported == "imported" and not vm.well]
     if not course:
-        left.append(f"nothing was planned: {rows} VMs of the stored plan")
+        left.append(f"nothing was planned: {counted(rows, 'VM')} of the stored plan")
     if drilled.stopped or not report:
         left.append(drilled.stopped or "no worker came to its end")
     with world.lock:

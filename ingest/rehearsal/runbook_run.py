@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.counting import counted
 from ingest.engine.starting import StartPace
 from ingest.errors import FindingsBlock, Stopped
 from ingest.model.outcome import Outcome
@@ -63,7 +64,7 @@ class LostSite:
     def basis(self, durations: Durations) -> str:
         """What durations and VMs are from, in words."""
         laid = self.laid
-        return f"{durations.basis}; {laid.taken} VMs of the copy lost, {laid.made} made of the stored plan"
+        return f"{durations.basis}; {counted(laid.taken, 'VM')} of the copy lost, {laid.made} made of the stored plan"
 
 
 def lost_site(folder: RunFolder, site: Path, papers: RunbookPapers, durations: Durations, options: Options) -> LostSite:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ingest.counting import counted
 from ingest.model.outcome import Finding
 from ingest.plan.sheet import Row, Sheet
 from ingest.runbook.catalogue import found
@@ -90,7 +91,8 @@ def with_waves(plan: Sheet, assignment: Assignment) -> Sheet:
 def summary(assignment: Assignment) -> str:
     """`4 waves, 40 rows, 2 rows in no wave`, with the predicted end when something is known of it."""
     rows = sum(len(one.rows) for one in assignment.waves)
-    text = f"{len(assignment.waves)} waves, {rows} rows, {len(assignment.leftovers)} rows in no wave"
+    left = counted(len(assignment.leftovers), "row")
+    text = f"{counted(len(assignment.waves), 'wave')}, {counted(rows, 'row')}, {left} in no wave"
     if assignment.predictions and assignment.predictions[-1].end_s:
         last = assignment.predictions[-1]
         text += f"; predicted end after {'' if last.complete else 'at least '}{in_words(last.end_s)}"

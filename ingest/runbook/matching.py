@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ingest.counting import counted
 from ingest.model.outcome import Finding
 from ingest.plan.sheet import Row
 from ingest.runbook.catalogue import found
@@ -57,7 +58,8 @@ def match_rows(stored: Sequence[Row], now: Sequence[Row]) -> Matches:
             if index in pairs or not value or value not in theirs or doubts.get(index, "").endswith("instance UUID"):
                 continue
             if len(theirs[value]) > 1 or len(mine[value]) > 1:
-                doubts[index] = f"{len(theirs[value])} VMs and {len(mine[value])} rows have its {how}"
+                both = f"{counted(len(theirs[value]), 'VM')} and {counted(len(mine[value]), 'row')}"
+                doubts[index] = f"{both} have its {how}"
             elif how == "name" and not _akin(row, theirs[value][0]):
                 doubts[index] = "a VM of that name is there, but neither a MAC nor the disks are the same"
             else:

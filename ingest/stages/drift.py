@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ingest.counting import counted
 from ingest.drift.changes import COLUMNS, WORDS, Drift
 from ingest.drift.compare import drift as compare
 from ingest.errors import UsageError
@@ -53,7 +54,8 @@ def drift_of(folder: RunFolder, against: Path | None = None) -> Drifted:
     folder.write(DRIFT_JSON, json_bytes(document))
     page = render_drift(
         title=f"What changed until {name}",
-        since=f"From {found.before} ({since.path}, {found.vms_before} VMs) to {found.after} ({found.vms_after} VMs)",
+        since=f"From {found.before} ({since.path}, {counted(found.vms_before, 'VM')}) "
+        f"to {found.after} ({counted(found.vms_after, 'VM')})",
         sums=[
             (number, f"{kind}s {WORDS[what]}")
             for (kind, what), number in sorted(

@@ -13,6 +13,7 @@ from typing import Self
 
 from ingest.cloudstack.client import CloudStackClient
 from ingest.cloudstack.jobs import SUCCEEDED, job_failure, wait_for_job
+from ingest.engine.away import Away
 from ingest.engine.events import ImportBegan, RowDone, Stopping, tell
 from ingest.engine.importing import Batch, BatchResult
 from ingest.engine.journal import RunJournal, outcomes_in
@@ -121,6 +122,7 @@ class ImportRun:
         limits = {HOST: options.per_host, DATASTORE: options.per_datastore}
         self._limits = {kind: limit for kind, limit in limits.items() if limit}
         self._gates = Gates(self._limits)
+        self._away = Away(options.pace.away_s, self.stop)
         with self._stack as stack:
             self._seen = stack.enter_context(SeenRows(self._folder.need(SEEN_ROWS, made_by="validate")))
             self._ledger: Ledger = stack.enter_context(open_ledger(self._settings))
@@ -239,6 +241,7 @@ class ImportRun:
                 budget=self._budget,
                 gates=self._gates,
                 traits=self._seen.traits,
+                away=self._away,
                 refused=self._canary_of,
                 finish=self._finish,
                 told=self._told,

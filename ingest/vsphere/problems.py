@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from ingest.counting import counted
 from ingest.model.inventory import Host, Inventory, Nic, Problem, VirtualMachine
 from ingest.vsphere.nics import PROBLEMS
 from ingest.vsphere.rows import Missing
@@ -44,7 +45,7 @@ def _hosts(inventory: Inventory) -> Iterator[Problem]:
     for vm in inventory.vms:
         guests[vm.host_moref] += 1
     for host in inventory.hosts:
-        affected = f"{guests[host.moref]} VMs on it"
+        affected = f"{counted(guests[host.moref], 'VM')} on it"
         if host.connection_state != "connected":
             state = host.connection_state or "unknown"
             yield Problem(

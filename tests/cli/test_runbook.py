@@ -37,7 +37,7 @@ def test_findings_name_the_line_of_the_plan_or_of_the_runbook(ingest: Ingest, bo
     assert [(row["where"], row["vm"], row["rule"]) for row in rows(said.out)] == [
         (f"{sheet}:{line}: vm", vm, "WAVE-001") for line, vm in ((2, "app02"), (3, "db_03"))
     ] + [(f"{book}:5: waves[0].rto", "", "RTO-001")]
-    assert "wave 1 web: 1 rows, 1 started, target 1 min, predicted 2 min" in said.err
+    assert "wave 1 web: 1 row, 1 started, target 1 min, predicted 2 min" in said.err
     assert "2 rows in no wave" in said.err
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ingest.cloudstack.jobs import PENDING as RUNNING
 from ingest.cloudstack.jobs import SUCCEEDED, wait_for_job
+from ingest.engine.away import Away
 from ingest.engine.importing import Batch, BatchResult, Pace
 from ingest.engine.journal import RunJournal
 from ingest.engine.ledger import Entry, Ledger, State, ledger_url
@@ -31,7 +32,7 @@ from ingest.model.catalogue import (
 )
 from ingest.model.request import ImportRequest, PlannedImport
 
-FAST = Pace(timeout_s=0.2, settle_s=0.1, resubmit_s=(0.001, 0.001))
+FAST = Pace(timeout_s=0.2, settle_s=0.1, resubmit_s=(0.001, 0.001), away_s=0.0)
 
 Answer = Exception | Job | None
 PENDING = Job(jobid="", jobstatus=RUNNING)
@@ -216,6 +217,7 @@ class Trial:
             budget=self.budget,
             gates=Gates(),
             traits={one.row: traits for one in rows},
+            away=Away(self.pace.away_s, self.stop),
         ).run(rows)
 
     def entry(self, name: str) -> Entry:

@@ -49,7 +49,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 SIZE, SEED = 4, 3
-PACE = Pace(timeout_s=5, settle_s=0.5, resubmit_s=(0.05, 0.1))
+PACE = Pace(timeout_s=5, settle_s=0.5, resubmit_s=(0.05, 0.1), away_s=0.0)
 UNDO_PACE = UndoPace(every_s=0.01, timeout_s=5, listing_s=0.05)
 SHORT = Timeouts(connect_s=2, read_s=0.6, list_unmanaged_s=0.6, change_s=0.6)
 LONGER_S = 1.0
@@ -205,7 +205,7 @@ STEP_CASES = [
     _at_step("job-fails", "completed", IMPORTED),
     _at_step("capacity", "checked", FAILED),
     *(_at_step("delay", step, IMPORTED, seconds=0.1) for step in ("accepted", "committed")),
-    _at_step("delay", "volumes", UNKNOWN, seconds=LONGER_S, pace=Pace(timeout_s=0.3, settle_s=0.1)),
+    _at_step("delay", "volumes", UNKNOWN, seconds=LONGER_S, pace=Pace(timeout_s=0.3, settle_s=0.1, away_s=0.0)),
     *(_at_step("job-lost", step, IMPORTED, goes_on=True) for step in ("accepted", "checked", "volumes", "completed")),
     _at_step("job-lost", "checked", UNKNOWN, goes_on=False),
     *(_at_step("job-lost", step, INCOMPLETE, goes_on=False) for step in HALF),

@@ -436,7 +436,7 @@ def test_the_line_stops_when_the_whole_budget_is_used_up(trial: Trial) -> None:
     trial.fake.asking["a"] = [failed()]
     result = trial.run("a", "b", "c")
     assert [one.status for one in result.outcomes] == ["failed", "not-started", "not-started"]
-    assert result.systemic == "the failure budget is used up: 1 rows have failed, 1 are allowed"
+    assert result.systemic == "the failure budget is used up: 1 row failed, 1 allowed"
     assert trial.stop.is_set()
     assert trial.fake.sent_names() == ["a"]
 

@@ -102,7 +102,7 @@ def test_critical_findings_leave_rows_out_or_stop_the_run(server: PrefectServer,
     with twin.world.lock:
         suspended.power_state = "suspended"
         twin.world.touch(suspended)
-    with pytest.raises(FindingsBlock, match="1 rows have critical findings"):
+    with pytest.raises(FindingsBlock, match="1 row with critical findings"):
         run_import(dry_run=False, safety=Safety(on_critical="stop"))
     assert twin.world.cloud.journal.imports == []
     result = run_import(dry_run=False, safety=Safety(on_critical="exclude"), limits=Limits(max_concurrent_imports=8))
@@ -376,6 +376,6 @@ def test_a_used_up_budget_is_a_stop_and_the_state_says_how_far_it_came(server: P
     with pytest.raises(Stopped) as raised:
         state.result()
     assert raised.value.exit_code == 5
-    words = "stopped: the failure budget is used up: 2 rows have failed, 2 are allowed (22 not-started, 2 failed)"
+    words = "stopped: the failure budget is used up: 2 rows failed, 2 allowed (22 not-started, 2 failed)"
     assert words in str(state.message)
     assert words in str(raised.value)

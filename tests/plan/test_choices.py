@@ -183,7 +183,7 @@ def test_of_several_usable_networks_one_is_guessed_and_the_others_named() -> Non
 
 def test_networks_of_others_are_counted_but_not_taken() -> None:
     choice, found = network_of(site.nic(1, "01", 101))
-    assert choice == Choice("", "guess", "1 networks have vlan://101, none of them usable by the owner")
+    assert choice == Choice("", "guess", "1 network with vlan://101, not usable by the owner")
     assert found == ""
 
 

@@ -90,7 +90,7 @@ def test_of_two_with_one_identity_none_is_taken() -> None:
     done = match_rows(plan(site.web01()).rows, [*plan(first).rows, *plan(second).rows])
     assert done.pairs == ()
     assert said(done.findings)[0] == (
-        "MATCH-003 web01: which VM it is cannot be told: 2 VMs and 1 rows have its instance UUID"
+        "MATCH-003 web01: which VM it is cannot be told: 2 VMs and 1 row have its instance UUID"
     )
 
 

@@ -138,7 +138,7 @@ def test_networks_datastores_and_hosts_know_their_datacenter() -> None:
 def test_hosts_that_cloudstack_passes_over_are_told() -> None:
     found = codes(build_inventory(seen(vm(1, host="host-3"), vm(2, host="host-4"))))
     assert found["host-not-connected"] == [
-        Problem("host-not-connected", "esx3", "notResponding: CloudStack lists only hosts that are up; 1 VMs on it")
+        Problem("host-not-connected", "esx3", "notResponding: CloudStack lists only hosts that are up; 1 VM on it")
     ]
     assert found["host-in-maintenance"][0].object == "lone"
     assert found["host-standalone"][0].object == "lone"

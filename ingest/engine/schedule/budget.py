@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
+from ingest.counting import counted
 from ingest.engine.schedule.traits import Shared, Traits
 
 
@@ -67,7 +68,7 @@ class FailureBudget:
     def stopped(self) -> str:
         """Why nothing more is to be begun, '' while the total lasts."""
         if self._total and self._failures >= self._total:
-            return f"{self._failures} rows have failed, {self._total} are allowed"
+            return f"{counted(self._failures, 'row')} failed, {self._total} allowed"
         return ""
 
     def count(self, cause: Cause, traits: Traits) -> None:
@@ -87,7 +88,7 @@ class FailureBudget:
                 shared = next((one for one in traits.objects if line.concerns(one)), None)
                 if shared is not None:
                     name = next(iter(sorted(shared.names - {shared.id})), line.subject)
-                    return f"{self._counts[line]} rows failed at the {line.kind} {name}: {self._words[line]}"
+                    return f"{counted(self._counts[line], 'row')} failed at the {line.kind} {name}: {self._words[line]}"
         return ""
 
 

@@ -59,7 +59,7 @@ def test_the_compute_offering_is_meant_before_disk_offerings() -> None:
     budget.count(
         Cause("cpu", "too few CPUs", "offering"), needing(("offering", "o1", "Small"), ("offering", "d1", "D"))
     )
-    assert budget.holds(PRIVATE) == "1 rows failed at the offering Small: too few CPUs"
+    assert budget.holds(PRIVATE) == "1 row failed at the offering Small: too few CPUs"
 
 
 def test_different_causes_are_counted_apart() -> None:
@@ -76,7 +76,7 @@ def test_a_cause_without_an_object_holds_nobody_but_counts_for_the_total() -> No
     budget.count(nameless, PUBLIC)
     assert budget.holds(PUBLIC) == budget.stopped == ""
     budget.count(nameless, PUBLIC)
-    assert budget.stopped == "2 rows have failed, 2 are allowed"
+    assert budget.stopped == "2 rows failed, 2 allowed"
 
 
 def test_zero_is_no_limit() -> None:
