@@ -13,7 +13,6 @@ from ingest.rehearsal.drilled import Drill
 from ingest.rehearsal.papers import REHEARSALS, find_papers
 from ingest.rehearsal.plan_run import PlanPapers
 from ingest.rehearsal.rehearse import Options
-from ingest.rehearsal.report import wave_in_words
 from ingest.rehearsal.runbook_drill import drill_runbook
 from ingest.rehearsal.runbook_run import RunbookPapers
 from ingest.rehearsal.tempo import durations_of
@@ -47,7 +46,7 @@ def drill(
 
 def drill_page(found: Drill, page: Path) -> str:
     """What is seen first, Markdown."""
-    lines = [f"**{found.words}**; {wave_in_words(found.whole)}\n"]
+    lines = [f"**{found.words}**; {found.took}\n"]
     for title, texts in (
         ("Trouble", found.troubles),
         ("By a person", found.grade.people),

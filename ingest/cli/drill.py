@@ -16,7 +16,6 @@ from ingest.rehearsal.drill import drill_plan
 from ingest.rehearsal.papers import REHEARSALS, find_papers
 from ingest.rehearsal.plan_run import PlanPapers
 from ingest.rehearsal.rehearse import Options
-from ingest.rehearsal.report import wave_in_words
 from ingest.rehearsal.runbook_drill import drill_runbook
 from ingest.rehearsal.runbook_run import RunbookPapers
 from ingest.rehearsal.scenario import scripted
@@ -107,6 +106,6 @@ def drill(
     rows += [{"what": "imported twice", "text": text} for text in grade.doubled]
     rows += [{"what": "not imported", "text": text} for text in grade.left]
     show(rows, COLUMNS, format)
-    talk.print(f"{found.words}; {wave_in_words(found.whole)}", markup=False)
+    talk.print(f"{found.words}; {found.took}", markup=False)
     talk.print(f"report: {folder.file(DRILL_PAGE)}", markup=False)
     return 0 if grade.passed else 4

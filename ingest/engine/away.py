@@ -13,6 +13,7 @@ from ingest.errors import NotTheApi, Transient
 log = logging.getLogger("ingest.engine")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+_GLANCE_S = 0.1  # how often it is looked whether somebody was answered
 _jitter = random.SystemRandom()
 
 
@@ -20,7 +21,8 @@ class Away:
     """How long the server has been away, as all batches of a run see it. Thread-safe.
 
     It is away from the first call it does not answer until one is answered, whoever made them; `patience_s` is how long
-    it may be. Who waits asks again after half of the time it has been away so far, between 1 and 15 seconds.
+    it may be. Who waits asks again after half of the time it has been away so far, between 1 and 15 seconds, or as soon
+    as somebody else was answered.
     """
 
     def __init__(self, patience_s: float, stop: threading.Event) -> None:
@@ -50,4 +52,10 @@ class Away:
             log.warning("the server is away, up to %s are waited: %s", in_words(self.patience_s), error.message)
         asked_s = error.retry_after_s if isinstance(error, Transient) else None
         pause_s = min(max(gone_s / 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S) * _jitter.uniform(0.75, 1.25)
-        return not self._stop.wait(min(asked_s or pause_s, self.patience_s - gone_s))
+        until = time.monotonic() + min(asked_s or pause_s, self.patience_s - gone_s)
+        while (left_s := until - time.monotonic()) > 0:
+            if self._stop.wait(min(left_s, _GLANCE_S)):
+                return False
+            if self._since != since and asked_s is None:
+                break
+        return True

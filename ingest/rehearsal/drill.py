@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ingest.engine.journal import outcomes_in
 from ingest.engine.rows import Pace
+from ingest.rehearsal.allowance import allowance_s
 from ingest.rehearsal.drilled import Drill, write_drill
 from ingest.rehearsal.drilling import SETTLE_S, Drilling, hosts_of, struck_in
 from ingest.rehearsal.grading import grade
@@ -61,6 +62,7 @@ def drill_plan(
             basis=durations.basis,
             troubles=scenario.troubles,
             struck=struck_in(stage),
+            trouble_s=round(allowance_s(scenario, durations, in_flight=in_flight), 1),
             whole=whole,
             waves=tuple(waves),
             grade=grade(copy.world, checked.ready, _known(folder), drilled.people),

@@ -10,6 +10,7 @@ from ingest.counting import counted
 from ingest.engine.rows import Pace
 from ingest.recovery.course import read_course
 from ingest.recovery.report import Report
+from ingest.rehearsal.allowance import allowance_s
 from ingest.rehearsal.crew import Ended
 from ingest.rehearsal.drilled import Drill, write_drill
 from ingest.rehearsal.drilling import SETTLE_S, Drilled, Drilling, hosts_of, struck_in
@@ -69,6 +70,7 @@ def drill_runbook(
             basis=lost.basis(durations),
             troubles=scenario.troubles,
             struck=struck_in(stage),
+            trouble_s=round(allowance_s(scenario, durations, in_flight=in_flight), 1),
             whole=whole_of(report, lost.runbook, assigned),
             waves=tuple(waves_in(report, assigned)),
             signed=tuple(f"{one['key']}: {one['decision']}" for one in (report.people if report else ())),

@@ -19,6 +19,8 @@ from typing import Self
 from ingest.twin.world import World
 
 _PATIENCE_S = 1.5
+_FINDS_OUT_S = 20.0
+"""Real seconds a client may need to find out that CloudStack is back, and to go on everywhere."""
 _GLANCE_S = 0.05
 
 
@@ -30,6 +32,9 @@ class Hurry:
     It is the client's turn while fewer imports are in flight than could be. When nothing was sent for a while, such as
     when other limits bind, so many are taken for all there can be until more are sent. A wave is over when one of a
     later wave is sent: rows may be left out.
+
+    While CloudStack is away time goes at 1, and for a while afterwards it stays the client's turn: the pauses it makes
+    before it asks again are real ones.
     """
 
     def __init__(
@@ -42,6 +47,8 @@ class Hurry:
         self._pending: Counter[str] = Counter()
         self._changed_s = time.monotonic()
         self._away = False
+        self._server_away = False
+        self._finds_out_until = 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="twin-hurry", daemon=True)
 
@@ -79,7 +86,11 @@ class Hurry:
     def _tell(self, what: str, vm: str) -> None:
         """With the world's lock held."""
         self._changed_s = time.monotonic()
-        if what == "accepted":
+        if what in ("away", "back"):
+            self._server_away = what == "away"
+            self._finds_out_until = time.monotonic() + _FINDS_OUT_S
+            self._most = self._in_flight
+        elif what == "accepted":
             self._begin_wave_of(vm)
             self._pending[vm] += 1
             if self._pending.total() > self._most:
@@ -103,7 +114,8 @@ class Hurry:
     def _watch(self) -> None:
         while not self._over.wait(_GLANCE_S):
             with self._world.lock:
-                if time.monotonic() - self._changed_s > _PATIENCE_S and self._pending.total():
+                waits = self._server_away or time.monotonic() < self._finds_out_until
+                if not waits and time.monotonic() - self._changed_s > _PATIENCE_S and self._pending.total():
                     self._most = min(self._most, self._pending.total())
                     self._set()
 
@@ -112,6 +124,7 @@ class Hurry:
         left = next((count for wave in self._waves if (count := wave.total()) > 0), 0)
         # What is resent after it was lost is pending without being left.
         clients_turn = pending < min(self._most, left)
-        speed = self._fast if self._away else self._base if not pending else 1.0 if clients_turn else self._fast
+        usual = self._base if not pending else 1.0 if clients_turn else self._fast
+        speed = self._fast if self._away else 1.0 if self._server_away else usual
         if speed != self._world.clock.speed:
             self._world.clock.run_at(speed)

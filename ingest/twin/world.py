@@ -370,8 +370,9 @@ class World:
             tell(vm)
         self.touch(vm)
 
-    def tell_import(self, what: Literal["accepted", "over"], vm_name: str) -> None:
-        """Tell who wants to know that an import was taken, or that nobody works at it any more; the lock is held."""
+    def tell_import(self, what: Literal["accepted", "over", "away", "back"], vm_name: str = "") -> None:
+        """Tell who wants to know that an import was taken, or that nobody works at it any more; that CloudStack is away
+        and takes none, or is back. The lock is held."""
         for tell in self.import_watchers:
             tell(what, vm_name)
 

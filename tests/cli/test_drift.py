@@ -34,7 +34,8 @@ def test_drift(ingest: Ingest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert "1 renamed" in second.err
     assert f"Power: 1 {'off' if state == 'poweredOff' else 'on'} now." in second.err
     # The servers are gone: two run folders are compared offline, and for people power is a number only.
-    old, new = sorted(tmp_path.glob("runs/*"))
+    # Both may be of the same second.
+    old, new = sorted(tmp_path.glob("runs/*"), key=lambda run: (run / "snapshot.json").stat().st_mtime_ns)
     offline = ingest("drift", str(old), str(new / "snapshot.json"), "--format", "markdown")
     assert offline.code == 0
     assert f"| VM | db-renamed | renamed |  | {was} | db-renamed |" in offline.out

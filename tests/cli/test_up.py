@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from ingest.cli.local_server import API_VARIABLE
+from ingest.cli.local_server import API_VARIABLE, PrefectServer
+from tests.flows.prefect_api import call, over, start_run
 
 # Server, worker and runs are processes of their own: on a busy machine that takes minutes.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
@@ -64,12 +64,12 @@ def test_up_is_ready_to_click_run_and_ends_with_ctrl_c(tmp_path: Path) -> None:
 
 
 def _press_run(api: str, deployment: str) -> dict[str, Any]:
-    found = requests.get(f"{api}/deployments/name/{deployment}", timeout=30).json()
-    run = requests.post(f"{api}/deployments/{found['id']}/create_flow_run", json={}, timeout=30).json()
+    server = PrefectServer(api, api.removesuffix("/api"), owned=False)
+    run = start_run(server, deployment)
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
-        answer = requests.get(f"{api}/flow_runs/{run['id']}", timeout=30)
-        if answer.ok and answer.json()["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
-            return dict(answer.json())
+        now = call(server, "GET", f"/flow_runs/{run['id']}")
+        if over(now):
+            return dict(now)
         time.sleep(0.5)
     raise AssertionError(f"{deployment} does not end")

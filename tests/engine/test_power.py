@@ -186,7 +186,9 @@ def test_a_vm_another_task_works_on_is_waited_for(site_of: Open) -> None:
         NO_TOOLS(site)
         power_off(site.vcenter, site.vms[0].moref)
         (outcome,) = switch_off(site.vcenter, site.orders(), pace=PACE)
-        assert (outcome.now, outcome.problem, site.asked()) == ("poweredOff", "", [HARD])
+        assert (outcome.now, outcome.problem) == ("poweredOff", "")
+        # The other task may end between our look and our call, which then fails and does no harm.
+        assert site.asked() in ([HARD], [HARD, HARD])
 
 
 def test_a_wrong_power_state_said_by_the_call_is_success_when_it_is_the_wanted_one(site_of: Open) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from ingest.cli.local_server import PrefectServer
 from ingest.twin.generator import generate
 from ingest.twin.serving import Twin
+from tests.flows.prefect_api import call
 from tests.flows.workers import worker_command
 
 
@@ -33,12 +35,17 @@ def twin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Twin]:
 
 @pytest.fixture(scope="session")
 def deployed(server: PrefectServer, python_command: Path) -> None:
-    """Everything `ingest setup` makes is on the server."""
+    """Everything `ingest setup` makes is on the server; no schedule is due before half a day has passed."""
     from tasks.provisioning import provision
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sys, "executable", str(python_command))
         list(provision())
+    later = (datetime.now(UTC) + timedelta(hours=12)).hour
+    for deployment in call(server, "POST", "/deployments/filter"):
+        for one in deployment["schedules"]:
+            path = f"/deployments/{deployment['id']}/schedules/{one['id']}"
+            call(server, "PATCH", path, schedule={"cron": f"0 {later} * * *", "timezone": "UTC"})
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.model.request import ImportRequest, PlannedImport
+from ingest.rehearsal.allowance import allowance_s
 from ingest.rehearsal.drill import drill_plan
 from ingest.rehearsal.drilled import Drill
 from ingest.rehearsal.grading import grade
@@ -47,6 +48,10 @@ def test_killed_in_mid_import_and_nothing_is_lost(tmp_path: Path, monkeypatch: p
     # The dead worker was noticed after three signs of life of 30 s.
     assert found.whole.rehearsed_s is not None
     assert found.whole.rehearsed_s >= 90
+    # Three rows at a time of 20 s; 80 s until the worker is noticed, and 20 s for the row that failed.
+    assert found.trouble_s == 100
+    assert found.predicted_s == round((found.whole.predicted_s or 0) + 100, 1)
+    assert "predicted with this trouble" in found.took
     assert Drill.model_validate_json(folder.file(DRILL_JSON).read_bytes()) == found
     assert "its worker was killed" in folder.file(DRILL_PAGE).read_text(encoding="utf-8")
 
@@ -59,6 +64,25 @@ def test_trouble_follows_from_the_seed() -> None:
     kinds = {fault.kind for one in drawn for fault in one.script.faults}
     assert kinds == {"cloudstack-restart", "capacity", "host-down", "status", "session-expiry"}
     assert any(one.kills for one in drawn)
+
+
+def test_what_trouble_costs_follows_from_the_script_and_from_durations() -> None:
+    always_60 = durations_of([], 60.0)
+
+    def cost(faults: list[dict[str, object]], kills: tuple[int, ...] = ()) -> float:
+        return allowance_s(scripted(Script.model_validate({"faults": faults}), kills), always_60, in_flight=5)
+
+    restart: dict[str, object] = {"kind": "cloudstack-restart", "step": "found", "nth": 3, "seconds": 40}
+    full: dict[str, object] = {"kind": "capacity", "step": "checked", "nth": 3}
+    lost_session: dict[str, object] = {"kind": "session-expiry", "after_seconds": 9}
+    assert cost([]) == cost([lost_session]) == 0
+    assert cost([full]) == 60, "one more attempt"
+    assert cost([restart]) == 40 + 60, "what was in flight at once, once more"
+    assert cost([restart, full]) == 40 + 120, "six rows, five at once"
+    assert cost([restart | {"finishes_later": True}]) == 40, "nothing was lost"
+    # Noticed after 90 s; what is in flight is half done on average, so slots stand idle for 60 s.
+    assert cost([], (3,)) == 60
+    assert cost([], (3, 9)) == 120
 
 
 def test_the_grade_believes_the_journal_and_not_the_program() -> None:

@@ -55,16 +55,23 @@ class _BackOff:
     def __init__(self) -> None:
         self.until = 0.0
         self._pause_s = 0.0
+        self._asked_for = False
 
     def failed(self, now: float, error: Exception) -> float:
         asked_for_s = error.retry_after_s if isinstance(error, Transient) else None
         self._pause_s = min(max(2 * self._pause_s, _FIRST_BACK_OFF_S), _LONGEST_BACK_OFF_S)
         pause_s = self._pause_s if asked_for_s is None else min(asked_for_s, _LONGEST_BACK_OFF_S)
         self.until = now + pause_s
+        self._asked_for = asked_for_s is not None
         return pause_s
 
     def answered(self) -> None:
         self._pause_s = 0.0
+
+    def others_are_answered(self) -> None:
+        """The server is there: no need to wait any longer, unless it asked for it."""
+        if not self._asked_for:
+            self.until = 0.0
 
 
 class _Waiter:
@@ -160,6 +167,8 @@ class JobWatcher:
                 if job.jobstatus != PENDING:
                     if job.jobstatus == SUCCEEDED:  # a failure is no measure: most come early
                         self._durations.add(time.monotonic() - waiter.since)
+                    with self._changed:
+                        self._server_is_there()
                     return job
             if stopped:
                 raise stopped_waiting(waiter.job_id)
@@ -184,10 +193,17 @@ class JobWatcher:
             waiter.alone = True
             if failure is None:
                 waiter.back_off.answered()
+                self._server_is_there()
             else:
                 waiter.back_off.failed(waiter.asked_at, failure)
             waiter.woken.clear()
             self._changed.notify_all()
+
+    def _server_is_there(self) -> None:
+        """Somebody was answered. The lock is held."""
+        for waiter in self._waiters:
+            waiter.back_off.others_are_answered()
+        self._back_off.others_are_answered()
 
     def _run(self) -> None:
         with self._changed:
@@ -231,6 +247,7 @@ class JobWatcher:
         self._listed_at = time.monotonic()
         if jobs is None:
             return
+        self._server_is_there()
         for waiter in quiet:  # those who came meanwhile may be missing from this list
             if waiter.job_id in jobs:
                 waiter.alone = False

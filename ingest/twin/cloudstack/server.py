@@ -122,10 +122,16 @@ class CloudStackServer:
             if running is None:
                 return False
             running.go_down()
-            if self.world.clock.wait(running.service.stopping, down_seconds):
-                return False
-            running.come_up()
-            return True
+            with self.world.lock:
+                self.world.tell_import("away")
+            try:
+                if self.world.clock.wait(running.service.stopping, down_seconds):
+                    return False
+                running.come_up()
+                return True
+            finally:
+                with self.world.lock:
+                    self.world.tell_import("back")
 
     def __enter__(self) -> CloudStackServer:
         self.start()

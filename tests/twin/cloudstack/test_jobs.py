@@ -127,7 +127,7 @@ def test_a_restart_loses_jobs_and_leaves_what_was_written(
     world.cloud.import_seconds = 1.0
     job_id = admin.body("importUnmanagedInstance", **base_request())["jobid"]
     if rows:
-        wait_for(lambda: world.cloud.instances)
+        wait_for(lambda: len(world.cloud.volumes) == 2)
     else:
         time.sleep(share)
     server.lose_jobs()
