@@ -92,7 +92,7 @@ class Drilling:
                         self._passes(hurry, LOOKED_S)
                     self._cure(left, people)
                     why = f", stopped because {ended.stopped}" if ended.stopped else ""
-                    people.append(f"ran it again ({self._again}): {len(left)} rows were left{why}")
+                    people.append(f"ran it again ({self._again}): {counted(len(left), 'row')} left{why}")
                 self._crew.get_ready()
             else:
                 people.pop()  # it was not run once more

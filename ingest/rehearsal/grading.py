@@ -33,7 +33,7 @@ class Grade(BaseModel):
     @property
     def words(self) -> str:
         """The grade in a line."""
-        hands = f"{len(self.people)} times a person" if self.people else "without a hand"
+        hands = f"{counted(len(self.people), 'step')} by hand" if self.people else "without a hand"
         if self.passed:
             return f"passed, {hands}"
         parts = [] if self.finished else [f"{counted(len(self.left), 'row')} not imported"]
