@@ -55,10 +55,24 @@ def choose(places: Places, *, datacenter: str | None, cluster: str | None, folde
         chosen = places.datacenter(compute.moref)
     if folder and chosen is not None:
         inside = [row for row in inside if places.inside(row.moref, chosen.moref)]
-    home = _one(places, "folder", folder, [row for row in inside if not is_compute(row)]) if folder else None
+    home = _one(places, "folder", folder, [row for row in inside if _may_hold_vms(row, places)]) if folder else None
     if home is not None and chosen is None:
         chosen = places.datacenter(home.moref)
     return Scope(chosen.moref if chosen else "", compute.moref if compute else "", home.moref if home else "")
+
+
+def _may_hold_vms(row: PlaceRow, places: Places) -> bool:
+    """Whether it is a folder of datacenters, or one of the tree `vm` of its datacenter.
+
+    The other trees hold hosts, networks and datastores; they have the same names everywhere (vSphere API: Datacenter).
+    """
+    if is_compute(row):
+        return False
+    datacenter = places.datacenter(row.moref)
+    if datacenter is None:
+        return True
+    below = places.path(row.moref).removeprefix(places.path(datacenter.moref)).strip("/")
+    return below.partition("/")[0] == "vm"
 
 
 def _one(places: Places, word: str, wanted: str, candidates: Iterable[PlaceRow]) -> PlaceRow:

@@ -254,6 +254,16 @@ def test_names_that_do_not_fit_are_refused_with_candidates(names: dict[str, str]
     assert all(word in caught.value.message for word in words)
 
 
+def test_only_folders_that_may_hold_vms_are_proposed() -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(folder="none of these")
+    assert "/DC1/vm (" in caught.value.message
+    assert "/Europe (" in caught.value.message
+    assert "/host" not in caught.value.message
+    with pytest.raises(UsageError, match="the folder 'host' is unknown"):
+        chosen(folder="host")
+
+
 def test_a_cluster_fixes_the_datacenter_of_the_folder() -> None:
     assert choose(Places(PLACES), datacenter=None, cluster="domain-c2", folder="prod") == Scope(
         "datacenter-2", "domain-c2", "group-v21"
