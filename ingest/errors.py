@@ -114,6 +114,10 @@ class Transient(RemoteError):
         self.retry_after_s = retry_after_s
 
 
+class InMaintenance(Transient):
+    """The management server is there, and somebody closed it: it takes no jobs until the maintenance is over."""
+
+
 class NotTheApi(RemoteError):
     """Something answered, but not the API: a proxy's HTML page, another service on that port."""
 

@@ -25,6 +25,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.get_closest_marker("server") is None)
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A suite in the background of a shell; what it starts would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _RUNNING: list[PrefectServer] = []
 
 

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from ingest.cloudstack.transport import Answer
-from ingest.errors import NotTheApi, Refused, RemoteError, Transient, Unauthorised, UnknownOutcome
+from ingest.errors import InMaintenance, NotTheApi, Refused, RemoteError, Transient, Unauthorised, UnknownOutcome
 
 Payload = dict[str, Any]
 
@@ -88,9 +88,8 @@ def _said_no(command: str, answer: Answer, payload: Payload, place: str) -> Remo
         wait_s = int(found[1]) / 1000 if found else _retry_after_s(answer)
         return Transient(f"{command}: {text}", retry_after_s=wait_s, place=place, cure="ask less often")
     if code == 503:
-        return Transient(
-            f"{command}: {text}", retry_after_s=_retry_after_s(answer), place=place, cure="try again later"
-        )
+        kind = InMaintenance if "Maintenance or Shutdown" in text else Transient
+        return kind(f"{command}: {text}", retry_after_s=_retry_after_s(answer), place=place, cure="try again later")
     return Refused(text, command=command, code=code, cserrorcode=_number(payload.get("cserrorcode")), place=place)
 
 

@@ -25,7 +25,7 @@ from ingest.engine.schedule.budget import FailureBudget
 from ingest.engine.schedule.gates import Gates
 from ingest.engine.schedule.traits import Traits
 from ingest.engine.server_words import cause_of
-from ingest.errors import ClaimLost, IngestError, NotTheApi, Stopped, Transient, Unauthorised, Untrusted
+from ingest.errors import ClaimLost, IngestError, InMaintenance, NotTheApi, Stopped, Transient, Unauthorised, Untrusted
 from ingest.model.catalogue import Job
 from ingest.model.outcome import Outcome
 from ingest.model.request import PlannedImport
@@ -115,7 +115,7 @@ class Batch:
         while True:
             try:
                 prepared = self._rows.prepare(one)
-            except SlowAnswer:  # it is there, and still at work on the question
+            except (SlowAnswer, InMaintenance):  # it is there: still at work on the question, or closed by somebody
                 raise
             except (Transient, NotTheApi) as error:
                 if not self._away.waited(error):
@@ -156,7 +156,8 @@ class Batch:
             ready.held.close()
             tried_since = tried_since or time.monotonic()
             patient = time.monotonic() - tried_since < self._away.patience_s
-            if isinstance(error, Transient) and patient and self._away.waited(error):
+            absent = isinstance(error, Transient) and not isinstance(error, InMaintenance)
+            if absent and patient and self._away.waited(error):
                 again = self._prepare(one)  # what was seen of it is old by now
                 return self._send(again, tried_since) if again is not None else None
             self._stop_the_line(error)

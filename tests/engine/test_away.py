@@ -12,7 +12,7 @@ import pytest
 
 from ingest.engine.away import Away
 from ingest.engine.rows import Pace
-from ingest.errors import Transient
+from ingest.errors import InMaintenance, Transient
 from ingest.model.catalogue import UnmanagedInstance
 from ingest.stages.validate import validate
 from ingest.twin import truth
@@ -70,6 +70,15 @@ def test_a_row_that_could_not_be_sent_is_looked_at_again_and_sent(trial: Trial) 
     log = [what for what, name in trial.fake.log if name == "b" and what in ("list", "send")]
     assert log[-2:] == ["list", "send"], "what was seen before the server was away is old"
     assert trial.entry("b").state == "imported"
+
+
+def test_a_server_in_maintenance_is_not_away(trial: Trial) -> None:
+    trial.fake = FakeCloudStack(sending={"a": [InMaintenance("Maintenance or Shutdown has been initiated")]})
+    began = time.monotonic()
+    result = trial.run("a", "b")
+    assert [one.status for one in result.outcomes] == ["not-started", "not-started"]
+    assert result.systemic == "Maintenance or Shutdown has been initiated"
+    assert time.monotonic() - began < PATIENT.away_s / 2
 
 
 def test_a_row_that_could_not_be_looked_at_is_looked_at_again(trial: Trial) -> None:
