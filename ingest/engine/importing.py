@@ -156,8 +156,8 @@ class Batch:
             ready.held.close()
             tried_since = tried_since or time.monotonic()
             patient = time.monotonic() - tried_since < self._away.patience_s
-            absent = isinstance(error, Transient) and not isinstance(error, InMaintenance)
-            if absent and patient and self._away.waited(error):
+            patient = patient and not isinstance(error, InMaintenance)
+            if isinstance(error, Transient) and patient and self._away.waited(error):
                 again = self._prepare(one)  # what was seen of it is old by now
                 return self._send(again, tried_since) if again is not None else None
             self._stop_the_line(error)

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.cloudstack.answer import maximum_page_size, read_answer
 from ingest.cloudstack.transport import Answer
-from ingest.errors import NotTheApi, Refused, RemoteError, Transient, Unauthorised, UnknownOutcome
+from ingest.errors import InMaintenance, NotTheApi, Refused, RemoteError, Transient, Unauthorised, UnknownOutcome
 
 JSON = "application/json; charset=UTF-8"
 HTML = "text/html; charset=iso-8859-1"
@@ -112,7 +112,7 @@ def test_a_429_carries_the_wait_it_asks_for(text: str, wait_s: float | None) -> 
 def test_a_503_of_cloudstack_means_that_nothing_was_started() -> None:
     text = "Maintenance or Shutdown has been initiated on this management server. Can not accept new jobs"
     error = error_of("importUnmanagedInstance", said(503, text), changes=True)
-    assert type(error) is Transient
+    assert type(error) is InMaintenance
     assert text in error.message
 
 
