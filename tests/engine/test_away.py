@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,11 @@ from ingest.twin.serving import Twin
 from tests.engine.fake_cloudstack import FAST, FakeCloudStack, Trial, trial_in
 from tests.plan.twin_site import import_calls
 from tests.rehearsal.site import planned_site
+
+# As in the fault matrix: a connection reset before its handshake begins leaves a socket that Python did not close.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:Exception ignored in. <ssl\.SSLSocket fd=.* laddr=[^,]*, \d+.>:pytest.PytestUnraisableExceptionWarning"
+)
 
 AWAY = Transient("cannot connect", place="fake", cure="wait")
 PATIENT = Pace(timeout_s=1.0, settle_s=0.1, resubmit_s=(0.001, 0.001), away_s=30.0)
@@ -119,3 +125,4 @@ def test_a_management_server_that_is_restarted_ends_no_run(tmp_path: Path) -> No
     assert truth.duplicates(twin.world) == {}
     assert set(statuses) <= {"imported", "failed", "incomplete"}, "what ran when it went away is lost, the rest is not"
     assert statuses["imported"] >= VMS - 5
+    gc.collect()  # the sockets that were left go in this test, which expects them

@@ -98,10 +98,22 @@ def test_a_session_lost_while_waiting_is_renewed_and_the_wait_goes_on(
     server.end_sessions()
     assert WaitForTask(task) == "success"
     other = machine(lasting, 105).PowerOff()
-    thread = threading.Timer(0.01, server.end_sessions)
+    waits, over = server.calls.get("WaitForUpdatesEx"), threading.Event()
+
+    def lose() -> None:
+        # Not before it waits: a filter of a lost session is gone, and a first wait without one lasts for ever.
+        while server.calls.get("WaitForUpdatesEx") == waits and not over.wait(0.001):
+            pass
+        over.wait(0.01)
+        server.end_sessions()
+
+    thread = threading.Thread(target=lose)
     thread.start()
-    assert WaitForTask(other) == "success"
-    thread.join()
+    try:
+        assert WaitForTask(other) == "success"
+    finally:
+        over.set()
+        thread.join()
     assert (world.vms["vm-101"].power_state, world.vms["vm-105"].power_state) == ("poweredOn", "poweredOff")
     assert server.calls["Login"] >= 2
 
