@@ -63,15 +63,15 @@ def up(
             with prefect_worker(server, folder / "prefect", settings) as worker:
                 _set_up(site)
                 worker.wait_until_online()
-                talk.print(f"\n[bold]Prefect UI: {server.ui_url}[/]")
-                talk.print(
-                    f"  Deployments, import-{SITE}, Run, Custom run: switch dry_run off to import, then Resume to "
-                    "approve\n"
-                    f"  logs: {folder / 'prefect'}; folders of the runs: {folder / 'runs'}\n"
-                    "Ctrl-C ends all of it",
-                    markup=False,
-                )
                 with contextlib.suppress(KeyboardInterrupt):
+                    talk.print(f"\n[bold]Prefect UI: {server.ui_url}[/]")
+                    talk.print(
+                        f"  Deployments, import-{SITE}, Run, Custom run: switch dry_run off to import, then Resume to "
+                        "approve\n"
+                        f"  logs: {folder / 'prefect'}; folders of the runs: {folder / 'runs'}\n"
+                        "Ctrl-C ends all of it",
+                        markup=False,
+                    )
                     worker.stay()
             talk.print("worker ended", markup=False)
         talk.print("Prefect server ended", markup=False)
