@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
+from ingest.engine.together import Order, Together
 from ingest.model.outcome import Outcome
 
 Step = Literal["intent", "submitted", "outcome"]
 
 
 class RunJournal:
-    """Append-only, flushed and fsynced line by line; safe to share between threads."""
+    """Append-only, on disk line by line; safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._together = Together(self._write)
         self._file = path.open("a+b")
         if not _ends_whole(self._file):
             # A process died while it wrote; what is left of its line must not swallow ours.
@@ -41,10 +42,18 @@ class RunJournal:
     def note(self, step: Step, *, row: int, vm: str, **facts: Any) -> None:
         """Write one line; it is on disk when this returns."""
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "step": step, "row": row, "vm": vm} | facts
-        with self._lock:
-            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+        self._together.do((json.dumps(line, ensure_ascii=False) + "\n").encode())
+
+    def _write(self, orders: Sequence[Order[bytes]]) -> None:
+        try:
+            self._file.write(b"".join(order.work for order in orders))
             self._file.flush()
             os.fsync(self._file.fileno())
+        except (OSError, ValueError) as error:  # a full disk, a closed journal
+            for order in orders:
+                order.error = error
+        for order in orders:
+            order.done = True
 
 
 def _ends_whole(file: BinaryIO) -> bool:

@@ -147,10 +147,14 @@ def _undo(orders: Orders, _line: Connection) -> list[UndoRow]:
         )
 
 
+def import_options(in_flight: int, batch_size: int) -> ImportOptions:
+    """As all runs here have them."""
+    pace = Pace(settle_s=SETTLE_S, grace_s=1.0)
+    return ImportOptions(max_concurrent_imports=in_flight, batch_size=batch_size, pace=pace)
+
+
 def _import(orders: Orders, line: Connection) -> list[BatchResult]:
-    options = orders.options or ImportOptions(
-        max_concurrent_imports=IN_FLIGHT, batch_size=orders.batch_size, pace=Pace(settle_s=SETTLE_S, grace_s=1.0)
-    )
+    options = orders.options or import_options(IN_FLIGHT, orders.batch_size)
     results: list[BatchResult] = []
     stop = threading.Event()
     with (

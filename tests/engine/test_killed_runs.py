@@ -20,7 +20,7 @@ from ingest.engine.failures import failed_together
 from ingest.model.outcome import Outcome
 from ingest.twin.cloudstack.steps import STEPS
 from ingest.twin.faults.script import Script
-from tests.engine.killing import KillAt, Planned, Scene, plan
+from tests.engine.killing import KillAt, Planned, Scene, import_options, plan
 
 KILLS = int(os.environ.get("INGEST_KILLS", "10"))
 SEED = int(os.environ.get("INGEST_KILLS_SEED", "1"))
@@ -55,9 +55,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Planned:
 
 @pytest.mark.parametrize("durable", [False, True], ids=["before-commit", "after-commit"])
 def test_killed_at_every_write_to_the_ledger(few: Planned, tmp_path: Path, durable: bool) -> None:
+    one_by_one = import_options(1, few.vms)
     for write in itertools.count(1):
         with few.scene(tmp_path / str(write)) as scene:
-            outcomes = scene.run(KillAt(write, durable))
+            outcomes = scene.run(KillAt(write, durable), one_by_one)
             ended_by_itself = outcomes is not None
             scene.assert_run_ended_well(outcomes or scene.run())
             scene.assert_each_once()
@@ -65,6 +66,18 @@ def test_killed_at_every_write_to_the_ledger(few: Planned, tmp_path: Path, durab
             break
     # Tables, sign of life, run; four steps of each VM; the end of the run, and good-bye.
     assert write - 1 == 3 + 4 * few.vms + 2
+
+
+def test_killed_at_every_write_while_some_are_written_together(few: Planned, tmp_path: Path) -> None:
+    for write in itertools.count(1):
+        with few.scene(tmp_path / str(write)) as scene:
+            outcomes = scene.run(KillAt(write, durable=write % 2 == 0))
+            ended_by_itself = outcomes is not None
+            scene.assert_run_ended_well(outcomes or scene.run())
+            scene.assert_each_once()
+        if ended_by_itself:
+            break
+    assert 3 + 4 + 2 <= write - 1 <= 3 + 4 * few.vms + 2
 
 
 @pytest.mark.parametrize("durable", [False, True], ids=["before-commit", "after-commit"])

@@ -552,3 +552,41 @@ def test_where_the_ledger_is(tmp_path: Path) -> None:
         pass
     assert (tmp_path / "a b%20#.db").exists()
     assert json.dumps(named.model_dump(mode="json"))
+
+
+def test_what_threads_note_at_the_same_time_is_one_transaction_and_a_lost_claim_is_nobody_elses(tmp_path: Path) -> None:
+    names = [f"vm{number}" for number in range(12)]
+    commits = []
+    with Ledger(ledger_url(None, tmp_path)) as ledger:
+        for name in names:
+            take(ledger, name)
+        ledger.release(vm("vm3"))
+        event.listen(ledger._database._engine, "commit", commits.append)
+        other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(len(names)) as pool:
+            noted = {name: pool.submit(ledger.note, vm(name), "intended", job_id=f"job-{name}") for name in names}
+            while len(ledger._database._together._waiting) < len(names) - 1:
+                threading.Event().wait(0.005)
+            assert not any(future.done() for future in noted.values())
+            other.commit()
+        other.close()
+        with pytest.raises(ClaimLost, match="nobody has it"):
+            noted.pop("vm3").result()
+        assert [future.result() for future in noted.values()] == [None] * 11
+        # The first alone, the group that the lost claim broke up, each of them alone, in vain for the lost one.
+        assert len(commits) == 11
+        assert {entry.job_id for entry in ledger.entries(state="intended")} == {f"job-{name}" for name in noted}
+        commits.clear()
+        other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(len(names)) as pool:
+            for name in noted:
+                pool.submit(ledger.note, vm(name), "submitted")
+            while len(ledger._database._together._waiting) < len(noted) - 1:
+                threading.Event().wait(0.005)
+            other.commit()
+        other.close()
+        assert len(commits) == 2
+        assert [entry.state for entry in ledger.entries(state="submitted")] == ["submitted"] * 11
+        alone(ledger)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from ingest.engine.ledger.schema import HEAD, prepare
 from ingest.engine.ledger.writing import Writing
+from ingest.engine.together import Order, Together
 from ingest.errors import LedgerError, UsageError
 
 Result = TypeVar("Result")
 Clock = Callable[[], float]
+Work = Callable[[Writing], object]
 
 BUSY_S = 30
 RETRIES_S = (0.1, 0.5, 2.0, 5.0)
@@ -38,12 +39,11 @@ class Database:
         self.url = parsed_url(url)
         self.place = self.url.set(query={}).render_as_string(hide_password=True)
         self._clock = clock or (time.time if self.sqlite else None)
-        # SQLite lets waiting processes in at random; threads of one process need not wait like that.
-        self._turn = threading.Lock() if self.sqlite else contextlib.nullcontext()
+        self._together = Together(self._write_all)
         self._engine = self._open()
         self._writer = self._engine.execution_options(**{_WRITES: True})
         try:
-            with self._said(), self._turn, self._transaction(self._writer) as connection:
+            with self._said(), self._transaction(self._writer) as connection:
                 prepare(connection)
         except BaseException:
             self.close()
@@ -68,27 +68,51 @@ class Database:
             yield connection
 
     def write(self, work: Callable[[Writing], Result]) -> Result:
-        """Do `work` in a transaction of its own, after and before all other writers; durable when this returns.
+        """Do `work` in a transaction, after and before all other writers; durable when this returns.
 
-        Tried again when the database went away meanwhile. If it is not known whether the transaction was committed,
-        the history tells: the lines `work` wrote are there or they are not.
+        Threads that come at the same time share one. When anything goes wrong in it each has its own: nobody suffers
+        for what another wrote. Tried again when the database went away meanwhile.
         """
+        return cast("Result", self._together.do(work))
+
+    def _write_all(self, orders: Sequence[Order[Work]]) -> None:
+        try:
+            results = self._committed([order.work for order in orders])
+        except SQLAlchemyError as error:
+            if len(orders) == 1 or _passes(error):
+                for order in orders:
+                    order.error, order.done = self._error(error), True
+                return
+        except Exception as error:  # noqa: BLE001  whatever a work ends with belongs to who ordered it
+            if len(orders) == 1:
+                orders[0].error, orders[0].done = error, True
+                return
+        else:
+            for order, result in zip(orders, results, strict=True):
+                order.result, order.done = result, True
+            return
+        for order in orders:
+            self._write_all([order])
+
+    def _committed(self, works: Sequence[Work]) -> list[object]:
+        """The results, once they are on disk. If it is not known whether the transaction was committed, the history
+        tells: the lines that were written are there or they are not."""
         lines: list[str] = []
-        result: list[Result] = []
+        results: list[object] = []
         for pause_s in (*RETRIES_S, None):
             try:
-                with self._turn, self._transaction(self._writer) as connection:
+                with self._transaction(self._writer) as connection:
                     writing = self._begin(connection)
                     if lines and writing.has_line(lines[-1]):
                         break
-                    result[:] = [work(writing)]
-                    lines[:] = writing.lines
+                    results[:] = [work(writing) for work in works]
+                    lines[:] = writing.finish()
                 break
             except SQLAlchemyError as error:
                 if pause_s is None or not _passes(error):
-                    raise self._error(error) from None
+                    raise
                 time.sleep(pause_s)
-        return result[0]
+        return results
 
     def close(self) -> None:
         """Close all connections."""

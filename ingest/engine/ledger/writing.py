@@ -27,12 +27,12 @@ _RENEW_HOLDER = update(HOLDER).where(HOLDER.c.holder == bindparam("who"))
 
 
 class Writing:
-    """Valid within its transaction only. `lines` are the ids of the history lines it wrote."""
+    """Valid within its transaction only. Lines of history are kept until `finish`, which writes them all at once."""
 
     def __init__(self, connection: Connection, now: float, number: int, last: str) -> None:
         self.connection = connection
         self.now = now
-        self.lines: list[str] = []
+        self._lines: list[dict[str, Any]] = []
         self._number = number
         self._last = last
 
@@ -78,16 +78,21 @@ class Writing:
         line |= {name: row[name] for name in ("job_id", "request_digest", "vm_id", "error")}
         text = detail_text(detail)
         line["hash"] = line_hash(line, text)
-        self.connection.execute(_ADD_LINE, line | {"detail": text})
-        self.connection.execute(_MOVE_HEAD, {"number": line["number"], "hash": line["hash"]})
+        self._lines.append(line | {"detail": text})
         self._number, self._last = line["number"], line["hash"]
-        self.lines.append(line["line_id"])
 
     def add_run_line(self, what: str, holder: str, run: RunRecord, detail: Mapping[str, Any]) -> None:
         """Write a line of history about a run as a whole; what is said of VMs is '' in it."""
         of_vms = dict.fromkeys(("vm_key", "name", "state", "job_id", "request_digest", "vm_id", "error"), "")
         of_run = {"run_id": run.run_id, "actor": run.actor, "plan_digest": run.plan_digest}
         self.add_line(what, holder, of_vms | of_run, detail)
+
+    def finish(self) -> list[str]:
+        """Write the lines of history, and where it ends now; the ids of the lines."""
+        if self._lines:
+            self.connection.execute(_ADD_LINE, self._lines)
+            self.connection.execute(_MOVE_HEAD, {"number": self._number, "hash": self._last})
+        return [line["line_id"] for line in self._lines]
 
     def has_line(self, line_id: str) -> bool:
         """Whether a line of history is there."""
