@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,6 +43,7 @@ class SlowAnswer(Transient):
     """The server got a reading call but did not answer in time. It may still be at work, so it is not asked again."""
 
 
+@lru_cache(1024)
 def is_reading(command: str) -> bool:
     """Whether a command only reads, by its name, as the server itself decides it."""
     return _READING.match(command) is not None

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import quote
 
 # The server refuses requests that expire more than 15 minutes ahead when it enforces time stamps.
 LIFETIME = timedelta(minutes=10)
+_PLAIN = re.compile(r"[A-Za-z0-9.*_-]*")
 
 
 def encode_value(value: str) -> str:
     """A value as Java's URLEncoder writes it in UTF-8, with `%20` for the space: only `A-Z a-z 0-9 . - * _` stay."""
+    if _PLAIN.fullmatch(value):  # ids, numbers, most names; a fifth of the time `quote` takes to find that out
+        return value
     return quote(value, safe="*").replace("~", "%7E")
 
 
@@ -45,8 +50,13 @@ def signed(parameters: Mapping[str, str], *, api_key: str, secret_key: str, now:
     complete = {**parameters, "apikey": api_key, "signatureversion": "3", "expires": expires}
     encoded = {name: encode_value(value) for name, value in complete.items()}
     signature = _signature(_canonical(encoded), secret_key)
-    pairs = [f"{quote(name, safe='')}={value}" for name, value in encoded.items()]
+    pairs = [f"{_encoded_name(name)}={value}" for name, value in encoded.items()]
     return SignedForm("&".join([*pairs, f"signature={quote(signature, safe='')}"]).encode("ascii"), signature)
+
+
+@lru_cache(1024)  # always the same few, nicnetworklist[7].network among them
+def _encoded_name(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _canonical(encoded: Mapping[str, str]) -> str:

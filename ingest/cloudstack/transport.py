@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,6 +30,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from ingest.cloudstack.signing import encode_value
 from ingest.errors import SettingsError
 from ingest.model.endpoints import CloudStackEndpoint
 
@@ -240,5 +241,8 @@ def _reason(chain: tuple[BaseException, ...]) -> str:
 def _blot_out(body: bytes, secrets: tuple[str, ...]) -> bytes:
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
-            body = body.replace(secret.encode(), b"***").replace(quote(secret, safe="").encode(), b"***")
+            body = body.replace(secret.encode(), b"***")
+            encoded = encode_value(secret)
+            if encoded != secret:
+                body = body.replace(encoded.encode(), b"***")
     return body

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -43,6 +43,7 @@ from ingest.model.outcome import Outcome, Status
 from ingest.model.request import ImportRequest, PlannedImport
 
 _EXPECTED = TypeAdapter(Expected)
+_REQUEST = TypeAdapter(ImportRequest)
 _LONG_S = 60.0
 
 
@@ -133,8 +134,8 @@ def key_of(one: PlannedImport) -> VmKey:
 
 def digest_of(request: ImportRequest) -> str:
     """What a call says, in 64 characters; the job id does not count."""
-    plain = json.dumps(asdict(replace(request, custom_job_id="")), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(plain.encode()).hexdigest()
+    said = _REQUEST.dump_python(request, mode="json") | {"custom_job_id": ""}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 class _JobsAtWork(Collection[str]):
