@@ -213,7 +213,7 @@ class ImportRun:
         return self._seen.traits[one.row].shape
 
     def _races(self, one: PlannedImport) -> frozenset[Key]:
-        return self._seen.traits[one.row].races
+        return self._seen.races(one.row)
 
     def import_batch(self, rows: Sequence[PlannedImport]) -> BatchResult:
         """Import the rows of one batch; every step is in the ledger and the folder's journal before the next one."""

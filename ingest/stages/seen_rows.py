@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ingest.engine.schedule.traits import Landscape, Traits
+from ingest.engine.schedule.traits import Key, Landscape, Traits
 from ingest.errors import UsageError
 from ingest.model.catalogue import UnmanagedInstance
 from ingest.model.request import PlannedImport
@@ -23,7 +23,7 @@ from ingest.model.snapshot import Snapshot
 
 _KEPT = 512
 """Lines in memory at a time: more than rows are ever in flight."""
-Key = TypeVar("Key")
+Named = TypeVar("Named")
 Value = TypeVar("Value")
 
 
@@ -43,19 +43,28 @@ _LINE = TypeAdapter(SeenRow)
 
 
 class _Start(NamedTuple):
-    """The head of a line: enough to find it again."""
+    """The head of a line: enough to find it again, and what batches are made by, which is asked of all rows at once."""
 
     row: int
     cluster_id: str
     name: str
     zone_id: str
+    races: frozenset[Key]
+
+
+class _Place(NamedTuple):
+    """Where a head begins, its length, and the length of the line after it, in bytes."""
+
+    at: int
+    head: int
+    line: int
 
 
 _HEAD = TypeAdapter(_Start)
 
 
 def seen_lines(snapshot: Snapshot, calls: Iterable[PlannedImport]) -> bytes:
-    """The file: per row a line with its head (row, cluster, name, zone) and a line with the whole."""
+    """The file: per row a line with its head (row, cluster, name, zone, races) and a line with the whole."""
     landscape = Landscape(snapshot)
     listed = {(one.clusterid, one.name): one for one in snapshot.catalogue.unmanaged}
     zones = {cluster.id: cluster.zoneid for cluster in snapshot.catalogue.clusters}
@@ -63,8 +72,9 @@ def seen_lines(snapshot: Snapshot, calls: Iterable[PlannedImport]) -> bytes:
     for call in calls:
         cluster_id, name = call.request.cluster_id, call.request.name
         zone_id = zones.get(cluster_id, "")
-        seen = SeenRow(call.row, cluster_id, name, zone_id, landscape.traits(call), listed.get((cluster_id, name)))
-        found += [_HEAD.dump_json(_Start(call.row, cluster_id, name, zone_id)), _LINE.dump_json(seen)]
+        traits = landscape.traits(call)
+        seen = SeenRow(call.row, cluster_id, name, zone_id, traits, listed.get((cluster_id, name)))
+        found += [_HEAD.dump_json(_Start(call.row, cluster_id, name, zone_id, traits.races)), _LINE.dump_json(seen)]
     return b"".join(line + b"\n" for line in found)
 
 
@@ -76,7 +86,7 @@ class SeenRows:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._places: dict[int, tuple[int, int]] = {}
+        self._places: dict[int, _Place] = {}
         self._rows: dict[tuple[str, str], int] = {}
         self.zones: dict[str, str] = {}
         self._file = path.open("rb")
@@ -100,18 +110,26 @@ class SeenRows:
     def _index(self) -> None:
         at = 0
         for line in self._file:
-            head, at = self._parsed(_HEAD, line), at + len(line)
-            length = len(self._file.readline())
-            self._places[head.row] = (at, length)
+            head = self._parsed(_HEAD, line)
+            place = _Place(at, len(line), len(self._file.readline()))
+            self._places[head.row] = place
             self._rows[head.cluster_id, head.name] = head.row
             if head.zone_id:
                 self.zones[head.cluster_id] = head.zone_id
-            at += length
+            at += place.head + place.line
+
+    def races(self, row: int) -> frozenset[Key]:
+        """What a row must not race at, without reading the whole of it."""
+        place = self._places[row]
+        return self._parsed(_HEAD, self._bytes(place.at, place.head)).races
 
     def _read(self, row: int) -> SeenRow:
-        at, length = self._places[row]
+        place = self._places[row]
+        return self._parsed(_LINE, self._bytes(place.at + place.head, place.line))
+
+    def _bytes(self, at: int, length: int) -> bytes:
         # Not seek and read: threads would move each other's place.
-        return self._parsed(_LINE, os.pread(self._file.fileno(), length, at))
+        return os.pread(self._file.fileno(), length, at)
 
     def _listed(self, key: tuple[str, str]) -> UnmanagedInstance:
         listed = self._seen(self._rows[key]).listed
@@ -128,17 +146,17 @@ class SeenRows:
             ) from None
 
 
-class _Looked(Mapping[Key, Value], Generic[Key, Value]):
+class _Looked(Mapping[Named, Value], Generic[Named, Value]):
     """A mapping whose values are looked up when asked for."""
 
-    def __init__(self, keys: Mapping[Key, object], look: Callable[[Key], Value]) -> None:
+    def __init__(self, keys: Mapping[Named, object], look: Callable[[Named], Value]) -> None:
         self._keys = keys
         self._look = look
 
-    def __getitem__(self, key: Key) -> Value:
+    def __getitem__(self, key: Named) -> Value:
         return self._look(key)
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[Named]:
         return iter(self._keys)
 
     def __len__(self) -> int:

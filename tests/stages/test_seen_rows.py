@@ -68,8 +68,11 @@ def test_every_row_comes_back_as_the_snapshot_had_it_also_to_many_threads_at_onc
         traits = list(pool.map(lambda one: seen.traits[one.row], CALLS))
         listed = list(pool.map(lambda one: seen.listed.get(("c-1", one.vm)), CALLS))
         assert seen.zones == {"c-1": "z-1"}
+        races = [seen.races(one.row) for one in CALLS]
         assert (len(seen.traits), len(seen.listed)) == (COUNT, COUNT)
     assert traits == [landscape.traits(one) for one in CALLS]
+    assert races == [one.races for one in traits]
+    assert len(set(races)) > 1
     assert [one.memory if one else None for one in listed] == [None, *range(2, COUNT + 1)]
 
 
