@@ -202,7 +202,15 @@ def test_running_imports(serve: Serve, connect: Connect) -> None:
     job = {"jobid": "j-1", "cmd": "org.apache.X.ImportUnmanagedInstanceCmd", "jobstatus": 0}
     server = serve(lambda asked: rows(asked, "asyncjobs", [job]))
     assert connect(server).list_async_jobs() == [Job.model_validate(job)]
-    assert sent(server.asked[0]) == {"listall": "true", "keyword": "ImportUnmanagedInstanceCmd"}
+    assert connect(server).running_job_ids() == {"j-1"}
+    asked = [sent(one) for one in server.asked]
+    assert asked == 2 * [{"listall": "true", "keyword": "ImportUnmanagedInstanceCmd"}]
+
+
+def test_a_running_job_without_an_id(serve: Serve, connect: Connect) -> None:
+    server = serve(lambda asked: rows(asked, "asyncjobs", [{"jobstatus": 0}]))
+    with pytest.raises(NotTheApi, match="without `jobid`"):
+        connect(server).running_job_ids()
 
 
 def test_an_import_gives_the_job_id(serve: Serve, connect: Connect) -> None:

@@ -25,11 +25,11 @@ log = logging.getLogger("ingest.engine")
 
 # A question is late by half the time between two, so this share of a job's duration gives half as much delay. The more
 # jobs one question serves, the more often it may be asked: `_QUESTIONS` is about how many there are for each job then.
-_SHARE, _SMALLEST_SHARE = 0.05, 0.025
-_QUESTIONS = 1.6
+_SHARE, _SMALLEST_SHARE = 0.05, 0.0175
+_QUESTIONS = 2.3
 _SHARE_UNKNOWN = 0.1  # as long as nothing is known of the durations, of a job's age so far
 _SHARE_ALONE = 0.2  # of questions that serve one job only
-_SHORTEST_S, _LONGEST_S = 0.05, 5.0
+_SHORTEST_S, _LONGEST_S = 0.035, 5.0
 _EARLY, _SLACK = 0.05, 0.9  # the first question comes before all but 5 % of the jobs are over
 _FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 1.0, 30.0
 _GLANCE_S = 0.1  # how often the events that stop somebody are looked at
@@ -40,7 +40,7 @@ _MANY_PAUSE_S = 60.0
 class KnowsJobs(Protocol):
     """What watching needs of a CloudStack client."""
 
-    def list_async_jobs(self, keyword: str) -> list[Job]:
+    def running_job_ids(self, keyword: str) -> set[str]:
         """The jobs that still run whose command class contains the keyword."""
         ...
 
@@ -256,7 +256,7 @@ class JobWatcher:
 
     def _pending(self, now: float) -> set[str] | None:
         try:
-            jobs = self._client.list_async_jobs(self._keyword)
+            jobs = self._client.running_job_ids(self._keyword)
         except (Transient, NotTheApi) as error:
             pause_s = self._back_off.failed(now, error)
             log.warning("the list of jobs: %s; asking again in %.1f s", error.message, pause_s)
@@ -272,7 +272,7 @@ class JobWatcher:
         self._back_off.answered()
         if len(jobs) >= _MANY:
             self._no_list_until = now + _MANY_PAUSE_S
-        return {job.jobid for job in jobs}
+        return jobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Server:
             self.status[job_id] = status
         return job_id
 
-    def list_async_jobs(self, keyword: str) -> list[Job]:
+    def running_job_ids(self, keyword: str) -> set[str]:
         assert keyword == "ImportUnmanagedInstanceCmd"
         with self._lock:
             trouble = self.list_trouble(self.asked["list"])
@@ -57,8 +57,8 @@ class Server:
             if trouble:
                 raise trouble
             now = time.monotonic()
-            running = [job_id for job_id, end in self.ends.items() if end > now and job_id not in self.hidden]
-            return [Job(jobid=job_id) for job_id in running + [f"other-{number}" for number in range(self.others)]]
+            running = {job_id for job_id, end in self.ends.items() if end > now and job_id not in self.hidden}
+            return running | {f"other-{number}" for number in range(self.others)}
 
     def query_job(self, job_id: str) -> Job | None:
         with self._lock:
