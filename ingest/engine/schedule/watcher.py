@@ -91,7 +91,7 @@ class JobWatcher:
     """Waits for jobs on behalf of many threads; a context manager. Its own thread lives while it is open.
 
     Nothing is asked before the earliest end the `durations` suggest, later about every 5 % of the usual duration, with
-    25 jobs and more every 2.5 % (at least 0.05 s, at most 5 s), so that the end of a job is noticed after 1 to 3 % of
+    25 jobs and more every 1.75 % (at least 0.035 s, at most 5 s), so that the end of a job is noticed after 1 to 3 % of
     it. As long as there is no idea the age of the jobs takes the place of their duration. The watcher adds the
     durations it sees to the model.
 
