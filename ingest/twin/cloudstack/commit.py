@@ -124,13 +124,12 @@ def _nic(cloud: Cloud, request: ImportRequest, plan: NicPlan, device: int) -> In
     address = _assigned_address(cloud, network, plan.address)
     if not _MAC.fullmatch(mac):
         raise RuntimeFailure(f"The mac address {mac} is not valid")
-    taken = _macs(cloud, network.id)
-    if mac in taken:
+    if _has_mac(cloud, network.id, mac):
         if not request.forced:
             raise RuntimeFailure(
                 f"NIC with MAC address {mac} exists on network {network.name} and forced flag is disabled"
             )
-        mac = next(free for free in _generated_macs() if free not in taken)
+        mac = next(free for free in _generated_macs() if not _has_mac(cloud, network.id, free))
     return InstanceNic(
         id=new_id(), networkid=network.id, macaddress=mac, ipaddress=address, isdefault=device == 0, deviceid=device
     )
@@ -167,14 +166,13 @@ def _range(network: Network) -> Iterator[str]:
         yield from (str(address) for address in ipaddress.ip_network(network.cidr, strict=False).hosts())
 
 
-def _macs(cloud: Cloud, networkid: str) -> frozenset[str]:
-    """MACs of all NIC rows in a network, those of failed and of preserved ones included."""
-    return frozenset(
-        nic.macaddress.lower()
-        for instance in cloud.instances.values()
-        for nic in instance.nics
-        if nic.networkid == networkid
-    )
+def _has_mac(cloud: Cloud, networkid: str, mac: str) -> bool:
+    """Whether any NIC row of the network has it; rows that a failed import left behind count as well."""
+    for instance in cloud.instances.values():
+        for nic in instance.nics:
+            if nic.networkid == networkid and nic.macaddress.lower() == mac:
+                return True
+    return False
 
 
 def _generated_macs() -> Iterator[str]:

@@ -50,9 +50,11 @@ def list_virtual_machines(service: Service, call: Call) -> Listing:
     on_pool = (
         {v.instanceid for v in cloud.volumes.values() if v.poolid == storage and not v.removed} if storage else set()
     )
+    by_id = cloud.instances.get(wanted.get("id", ""))
+    rows = [by_id] if by_id is not None else cloud.instances.values()
     shown = [
         instance
-        for instance in cloud.instances.values()
+        for instance in rows
         if not instance.removed
         and scope.shows(instance.accountid)
         and all(getattr(instance, column) == value for column, value in wanted.items())

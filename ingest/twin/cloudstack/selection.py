@@ -14,13 +14,11 @@ def select(arguments: Arguments, rows: Iterable[Row], *, keyword: str = "name", 
     """Rows whose attributes equal the arguments given: `select(arguments, rows, zoneid="zoneid")` maps argument to
     attribute. The argument `keyword` is searched in the attribute `keyword` names, without regard to case.
     """
-    wanted = {
-        attribute: arguments.text(argument) for argument, attribute in attributes.items() if arguments.text(argument)
-    }
-    part = arguments.text("keyword").lower()
-    return [
-        row
-        for row in rows
-        if all(getattr(row, attribute) == value for attribute, value in wanted.items())
-        and part in str(getattr(row, keyword)).lower()
-    ]
+    # One filter after another, the plainest loop there is: some tables have tens of thousands of rows.
+    found = list(rows)
+    for argument, attribute in attributes.items():
+        if wanted := arguments.text(argument):
+            found = [row for row in found if getattr(row, attribute) == wanted]
+    if part := arguments.text("keyword").lower():
+        found = [row for row in found if part in str(getattr(row, keyword)).lower()]
+    return found

@@ -99,9 +99,9 @@ def managed_names(world: World, cluster: Cluster) -> frozenset[str]:
         if vm.hostid in in_cluster or vm.lasthostid in in_cluster or (not vm.hostid and vm.podid == cluster.podid)
     }
     names |= {template.installpath for template in cloud.templates.values() if template.installpath}
-    for volume in cloud.volumes.values():
+    for volume in [volume for volume in cloud.volumes.values() if volume.removed and len(volume.chaininfo) > 1]:
         owner = cloud.instances.get(volume.instanceid)
-        if volume.removed and len(volume.chaininfo) > 1 and owner is not None and owner.zoneid == cluster.zoneid:
+        if owner is not None and owner.zoneid == cluster.zoneid:
             for file in volume.chaininfo[1:]:
                 names |= _names_of_file(file)
     return frozenset(names)
