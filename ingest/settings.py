@@ -86,6 +86,9 @@ class RunSettings(BaseModel):
         return type(self).model_validate(changed) if folder else self
 
 
+PROGRAM = Path(__file__).resolve().parent
+"""Where this program's own files are."""
+
 Section = TypeVar("Section", bound=BaseModel)
 SECTIONS: dict[str, type[BaseModel]] = {
     "cloudstack": CloudStackEndpoint,
@@ -135,8 +138,10 @@ class Settings:
 
     @property
     def run(self) -> RunSettings:
-        """Defaults of runs."""
-        return self._section("run", RunSettings)
+        """Defaults of runs. Raises SettingsError also where runs or ledger would lie within the installed program."""
+        found = self._section("run", RunSettings)
+        _refuse_the_program_itself(found)
+        return found
 
     def _section(self, name: str, model: type[Section]) -> Section:
         known = self.endpoints.get(name)
@@ -179,6 +184,22 @@ def load_settings(config: Path | None = None, *, secrets: SecretStore | None = N
     named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
     path = named or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     return Settings(_read_toml(path) if path else {}, path, secrets)
+
+
+def _refuse_the_program_itself(run: RunSettings) -> None:
+    """A deployment runs in the folder of its flows: of an installed program that is one the next update takes away."""
+    installed = PROGRAM.parent
+    if installed.name not in {"site-packages", "dist-packages"}:
+        return
+    for field in ("folder", "state"):
+        path = getattr(run, field).resolve()
+        if path.is_relative_to(installed):
+            raise SettingsError(
+                f"{path} lies within the installed program, and an update would take it away",
+                place=variable("run", field),
+                cure=f"set {variable('run', 'folder')} and {variable('run', 'state')} to folders of the worker's own, "
+                "such as /var/lib/ingest/runs and /var/lib/ingest/state",
+            )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -139,3 +139,22 @@ def test_the_ledger_s_url_from_the_secret_store() -> None:
     run = load_settings(secrets={"ingest-run-ledger": "postgresql://ann:hunter2@db/ledger"}.get).run
     assert run.ledger is not None
     assert run.ledger.get_secret_value() == "postgresql://ann:hunter2@db/ledger"
+
+
+def test_runs_do_not_go_where_the_program_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "lib/site-packages/ingest"
+    (program / "data").mkdir(parents=True)
+    monkeypatch.setattr("ingest.settings.PROGRAM", program)
+    monkeypatch.chdir(program / "data")  # as a deployment's run has it
+    with pytest.raises(SettingsError, match=r"INGEST_RUN_FOLDER: .*data/runs lies within the installed program"):
+        load_settings().run  # noqa: B018
+    monkeypatch.setenv("INGEST_RUN_FOLDER", str(tmp_path / "runs"))
+    with pytest.raises(
+        SettingsError, match=r"INGEST_RUN_STATE: .*data/\.ingest lies within(.|\n)*/var/lib/ingest/state"
+    ):
+        load_settings().run  # noqa: B018
+    monkeypatch.setenv("INGEST_RUN_STATE", str(tmp_path / "state"))
+    assert load_settings().run.folder == tmp_path / "runs"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("INGEST_RUN_FOLDER")
+    assert load_settings().run.folder == Path("runs")

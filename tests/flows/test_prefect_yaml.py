@@ -146,6 +146,12 @@ def test_units_are_sound(unit: Path, tmp_path: Path) -> None:
     text = unit.read_text(encoding="utf-8").replace("/opt/ingest/bin/prefect", str(prefect))
     assert str(prefect) in text
     assert "Restart=always" in text
+    if "worker" in unit.name:
+        # ProtectSystem=strict leaves the runs of a worker nothing to write to but its state directory.
+        assert "Environment=INGEST_RUN_FOLDER=/var/lib/ingest/runs INGEST_RUN_STATE=/var/lib/ingest/state\n" in text
+        assert "StateDirectory=ingest\n" in text
+        # A worker that is told to end kills its runs within a tenth of a second; so they are told first.
+        assert "ExecStop=/bin/sh -c 'pkill -TERM -P ${MAINPID}; while pgrep" in text
     copy = tmp_path / unit.name.replace("@", "@fra1")
     copy.write_text(text, encoding="utf-8")
     done = subprocess.run(
