@@ -5,6 +5,7 @@ Made of events alone. The terminal, the lines for machines and the Prefect artif
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -158,7 +159,7 @@ class Picture:
         self._durations = DurationModel(history)
         self._ends: deque[float] = deque(maxlen=_RATE_OVER + 1)
         self._left: Estimate | None = None
-        self._left_at: float | None = None
+        self._left_at = -math.inf
 
     def _see(self, event: Event, now: float) -> None:
         if isinstance(event, ImportBegan):
@@ -211,13 +212,14 @@ class Picture:
         (self._trouble if outcome.status in NEED_A_HAND else self._fine).append(outcome)
 
     def figures(self) -> Figures:
-        """The run in numbers, as it is now; when it will be over is worked out once a second at most."""
+        """The run in numbers, as it is now; when it will be over is worked out once a second at most, and at once when
+        there is an idea for the first time."""
         with self._lock:
             now = self._clock() if self._ended is None else self._ended  # an import that is over stands still
             done = sum(self._counts.values())
             sent = [one for one in self._underway.values() if one.state in _IN_FLIGHT]
             waiting = max(self._total - done - len(self._underway), 0)
-            if self._left_at is None or now - self._left_at >= _ESTIMATE_EVERY_S or done == self._total:
+            if self._left is None or now - self._left_at >= _ESTIMATE_EVERY_S or done == self._total:
                 to_send = waiting + sum(1 for one in self._underway.values() if one.state in ("looking", "ready"))
                 running = [now - (one.sent_at if one.sent_at is not None else now) for one in sent]
                 known = self._durations.known

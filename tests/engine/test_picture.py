@@ -136,6 +136,23 @@ def test_without_history_there_is_no_idea_before_five_have_ended() -> None:
     assert picture.figures().time_left.startswith("about ")
 
 
+def test_the_first_idea_does_not_wait_for_the_next_second() -> None:
+    picture, clock = begun(12)
+    for row in range(2, 7):
+        assert picture.figures().left is None
+        send(picture, row)
+        clock.now += 0.1
+        end(picture, row)
+    first = picture.figures().left
+    assert first is not None
+    send(picture, 7)
+    clock.now += 0.5
+    end(picture, 7)
+    assert picture.figures().left == first, "worked out anew within the second"
+    clock.now += 0.5
+    assert picture.figures().left != first
+
+
 def test_the_rows_shown_are_those_that_matter_most() -> None:
     picture, _clock = begun(12, in_flight=3)
     for row in (2, 3, 4, 5, 6):
