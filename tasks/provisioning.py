@@ -189,7 +189,8 @@ def _automations(client: SyncPrefectClient, notice: UUID) -> Iterator[Thing]:
             continue
         there = found[0]
         compared = {"description", "trigger", "actions"}
-        same = there.model_dump(mode="json", include=compared) == wanted.model_dump(mode="json", include=compared)
+        # Not as JSON: sets become lists there, in an order of the moment.
+        same = there.model_dump(include=compared) == wanted.model_dump(include=compared)
         if not same:
             client.update_automation(there.id, wanted.model_copy(update={"enabled": there.enabled}))
         yield Thing("automation", wanted.name, "unchanged" if same else "updated")
