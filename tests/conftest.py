@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+import certifi
 import pytest
 
 from ingest.cli.local_server import API_VARIABLE, PrefectServer, prefect_server
@@ -17,6 +20,14 @@ from tests.engine.postgresql import new_database, running_postgresql
 
 # Long tests that have no fixture of their module in common.
 DEALT_SINGLY = ("tests/test_docs.py", "tests/cli/test_commands.py", "tests/flows/test_import_vms.py")
+
+
+_AUTHORITY = NamedTemporaryFile("w", suffix=".pem")  # noqa: SIM115  as long as the suite
+_AUTHORITY.write(ssl.DER_cert_to_PEM_cert(ssl.create_default_context(cafile=certifi.where()).get_ca_certs(True)[0]))
+_AUTHORITY.flush()
+# Each of Prefect's clients, a dozen to a flow run, reads all authorities there are, a tenth of what a flow test costs.
+# No server of the suite that is Prefect's speaks TLS: one authority is enough.
+os.environ["PREFECT_API_SSL_CERT_FILE"] = _AUTHORITY.name
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
