@@ -495,4 +495,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 def _done_by_hand(client: CloudStackClient, job_id: str) -> None:
     with suppress(Refused):
-        wait_for_job(client, job_id, every_s=0.01, timeout_s=20)
+        wait_for_job(client, job_id, every_s=0.01, timeout_s=60)

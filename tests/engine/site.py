@@ -71,7 +71,7 @@ class SmallSite:
         self.quiet()
 
     def quiet(self) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while self.client.list_async_jobs() or self.world.cloud.journal.imports_running:
             assert time.monotonic() < end, "a job goes on and on"
             time.sleep(0.005)

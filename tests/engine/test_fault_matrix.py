@@ -285,7 +285,7 @@ class Stage:
         self.wait_for(lambda: not journal.imports_running)
 
     def wait_for(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < end, "it never happened"
             time.sleep(0.005)

@@ -124,7 +124,7 @@ class Hands:
         with CloudStackClient(cloudstack_of(self.twin)) as client:
 
             def settled(job_id: str) -> Job:
-                return wait_for_job(client, job_id, every_s=0.005, timeout_s=20)
+                return wait_for_job(client, job_id, every_s=0.005, timeout_s=60)
 
             def round_() -> None:
                 for one in mine:

@@ -68,7 +68,7 @@ class Api:
     def names(self, command: str, key: str, **parameters: str) -> list[str]:
         return [row["name"] for row in self.rows(command, key, **parameters)]
 
-    def job(self, job_id: str, timeout_s: float = 10) -> dict[str, Any]:
+    def job(self, job_id: str, timeout_s: float = 30) -> dict[str, Any]:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             job = self.body("queryAsyncJobResult", jobid=job_id)

@@ -23,7 +23,7 @@ def states(api: Api, **parameters: str) -> list[tuple[str, str]]:
     return [(row["state"], row["level"]) for row in reversed(rows)]
 
 
-def wait_for(condition: object, timeout_s: float = 5) -> None:
+def wait_for(condition: object, timeout_s: float = 30) -> None:
     assert callable(condition)
     end = time.monotonic() + timeout_s
     while not condition():

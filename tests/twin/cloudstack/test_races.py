@@ -12,6 +12,7 @@ from ingest.twin.cloudstack.service import Service
 from ingest.twin.cloudstack.steps import Step
 from ingest.twin.world import World
 from tests.twin.cloudstack.api import Api
+from tests.twin.cloudstack.test_jobs import wait_for
 from tests.twin.cloudstack.tiny import add_vm, base_request, ident
 
 
@@ -183,13 +184,20 @@ def test_parallel_imports_cannot_overshoot(world: World, service: Service, admin
     for number, name in enumerate(names, start=10):
         add_vm(world, number, name)
     world.cloud.limits = [ResourceLimit("domain", ident("dev"), "user_vm", 5)]
-    all_of_them = threading.Barrier(len(names))
+    # None ends before all are checked: one that ends is counted a moment before its reservation is released.
+    all_of_them, go = threading.Barrier(len(names)), threading.Event()
 
     def meet(*_: str) -> None:
-        all_of_them.wait(5)
+        all_of_them.wait(30)
+
+    def hold(*_: str) -> None:
+        assert go.wait(30)
 
     service.steps.on("found", meet)
+    service.steps.on("checked", hold)
     jobs = [admin.body("importUnmanagedInstance", **bobs(name))["jobid"] for name in names]
+    wait_for(lambda: sum(world.cloud.jobs[job].status == 2 for job in jobs) >= 7)
+    go.set()
     results = [admin.job(job) for job in jobs]
     assert sorted(job["jobstatus"] for job in results) == [1] * 5 + [2] * 7
     assert len(service.reservations) == 0

@@ -71,7 +71,7 @@ def fired(twin: Twin) -> list[str]:
     return [str(facts["what"]) for facts in twin.world.cloud.journal.of("fault")]
 
 
-def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 30) -> None:
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "it never happened"

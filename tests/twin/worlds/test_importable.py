@@ -69,7 +69,7 @@ def import_all(world: World) -> dict[str, Job | None]:
             for moref, one in found.items()
             if one is not None
         }
-        done = {moref: wait_for_job(client, job_id, every_s=0.05, timeout_s=20) for moref, job_id in sent.items()}
+        done = {moref: wait_for_job(client, job_id, every_s=0.05, timeout_s=60) for moref, job_id in sent.items()}
         return {moref: done.get(moref) for moref in world.vms}
 
 
