@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from pathlib import Path
 
 import requests
 
+from ingest.cli.beside import begin, stop
 from ingest.data_files import data_file
-from ingest.errors import IngestError, Transient
+from ingest.errors import Transient
 from ingest.quiet import no_telemetry
 
 API_VARIABLE = "PREFECT_API_URL"
@@ -58,15 +58,11 @@ def prefect_server(home: Path, port: int = 0, database: str = "") -> Iterator[Pr
     port = port or _free_port()
     url = f"http://127.0.0.1:{port}"
     log = home / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            env=_server_environment(home, database),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal is for the run, which must still reach the server
-        )
+    process = begin(
+        ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        _server_environment(home, database),
+        log,
+    )
     try:
         _wait_until_healthy(url, process, log)
         os.environ[API_VARIABLE] = f"{url}/api"
@@ -111,20 +107,3 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -
             time.sleep(0.2)  # not listening yet
     tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
     raise Transient(f"the local Prefect server did not start:\n{tail}", place=str(log), cure=f"read {log}")
-
-
-def stop(process: subprocess.Popen[bytes], what: str, *signals: tuple[signal.Signals, float]) -> None:
-    """End a process and what it started, by the process group that is its own: signals, each with seconds to obey.
-
-    What is left then is killed. Raises IngestError when even that does not help.
-    """
-    for number, patience_s in (*signals, (signal.SIGKILL, 5.0)):
-        if process.poll() is not None:
-            return
-        os.killpg(process.pid, number)
-        try:
-            process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            continue
-    if process.poll() is None:
-        raise IngestError(f"the local {what} (pid {process.pid}) does not end", cure=f"kill -9 {process.pid}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import requests
 
-from ingest.cli.local_server import API_VARIABLE, PrefectServer, profile, stop
+from ingest.cli.beside import begin, stop
+from ingest.cli.local_server import API_VARIABLE, PrefectServer, profile
 from ingest.errors import Transient
 
 POOL = "ingest"
@@ -62,15 +62,7 @@ def prefect_worker(server: PrefectServer, home: Path, settings: Mapping[str, str
     environment = dict(os.environ) | profile("worker.env") | dict(settings)
     environment |= {API_VARIABLE: server.api_url, "PREFECT_HOME": str(home.resolve() / "worker")}
     environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
-            [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = begin(["prefect", "worker", "start", "--pool", POOL, "--type", "process"], environment, log)
     try:
         yield LocalWorker(process, server, log)
     finally:

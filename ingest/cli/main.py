@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 from rich.markup import escape
@@ -97,12 +99,23 @@ for _name, _help in COMMANDS.items():
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code. A polite kill ends like Ctrl-C: servers started here are stopped."""
+    """Run a command and exit with its code. A polite kill, or a terminal that is closed, ends like Ctrl-C: servers
+    started here are stopped."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        signal.signal(signal.SIGHUP, _hung_up)
     sys.exit(run_command(sys.argv[1:] if arguments is None else list(arguments)))
 
 
 def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _hung_up(_number: int, _frame: object) -> None:
+    with Path(os.devnull).open("r+b") as nothing:
+        for stream in (0, 1, 2):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):  # the terminal, where nothing can be written any more
+                os.dup2(nothing.fileno(), stream)
     raise KeyboardInterrupt
 
 
