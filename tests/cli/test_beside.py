@@ -33,7 +33,7 @@ print("deaf", flush=True)
 time.sleep(600)
 """
 WAITS = """
-import fcntl, sys, termios, time
+import fcntl, signal, sys, termios, time
 from pathlib import Path
 from ingest.cli import main
 from ingest.cli.output import talk
@@ -41,7 +41,7 @@ from ingest.cli.output import talk
 def wait(_arguments):
     try:
         Path("begun").touch()
-        time.sleep(60)
+        time.sleep(600)
     except KeyboardInterrupt:
         talk.print("nobody reads this")
         print("nor this", flush=True)
@@ -50,6 +50,7 @@ def wait(_arguments):
     return 0
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.Handlers[sys.argv[1]])
 main.run_command = wait
 main.main([])
 """
@@ -127,27 +128,22 @@ def test_what_cannot_be_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent == [(4242, signal.SIGINT), (4242, signal.SIGKILL)]
 
 
-@pytest.mark.parametrize("ignored", [False, True])
-def test_a_closed_terminal_ends_a_command_in_order(tmp_path: Path, ignored: bool) -> None:
+@pytest.mark.parametrize("handler", ["SIG_DFL", "SIG_IGN"])  # as nohup starts a command: SIG_IGN
+def test_a_closed_terminal_ends_a_command_in_order(tmp_path: Path, handler: str) -> None:
     terminal, its_end = pty.openpty()
-    heard = signal.signal(signal.SIGHUP, signal.SIG_IGN) if ignored else None  # as nohup starts a command
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", WAITS],
-            cwd=tmp_path,
-            stdin=its_end,
-            stdout=its_end,
-            stderr=its_end,
-            start_new_session=True,
-        )
-    finally:
-        if heard is not None:
-            signal.signal(signal.SIGHUP, heard)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS, handler],
+        cwd=tmp_path,
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,
+    )
     try:
         os.close(its_end)
         _until(tmp_path / "begun")
         os.close(terminal)
-        if ignored:
+        if handler == "SIG_IGN":
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(1)
             return
