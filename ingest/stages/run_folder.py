@@ -8,11 +8,10 @@ machines reach: each artefact is put there the moment it is written, the journal
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingest.errors import RemoteError, UsageError
@@ -20,6 +19,8 @@ from ingest.stages.atomic import write_atomically
 from ingest.stages.place import Place
 
 log = logging.getLogger("ingest.stages")
+
+_NEXT_NAME = timedelta(microseconds=16)
 
 INVENTORY = "inventory.json"
 NETWORKS_JSON = "networks.json"
@@ -120,16 +121,21 @@ class RunFolder:
 
 
 def new_run_folder(parent: Path, *, now: datetime | None = None) -> RunFolder:
-    """A new folder below `parent`, named by UTC time and a random tail: `20261122-221530-3fa9`."""
-    stamp = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
-    path = parent / f"{stamp}-{secrets.token_hex(2)}"
-    try:
-        path.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot be made: {error.strerror}", place=str(path), cure="choose another folder: INGEST_RUN_FOLDER"
-        ) from None
-    return RunFolder(path)
+    """A new folder below `parent`, named by UTC time: `20261122-221530-3fa9`. The tail is the part of the second in
+    hexadecimal, so that names sort by age also where runs begin in one second."""
+    moment = now or datetime.now(UTC)
+    while True:
+        path = parent / f"{moment:%Y%m%d-%H%M%S}-{moment.microsecond * 0x10000 // 1_000_000:04x}"
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            if isinstance(error, FileExistsError) and path.is_dir():
+                moment += _NEXT_NAME
+                continue
+            raise UsageError(
+                f"cannot be made: {error.strerror}", place=str(path), cure="choose another folder: INGEST_RUN_FOLDER"
+            ) from None
+        return RunFolder(path)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -116,10 +116,21 @@ def test_new_folders_are_named_by_time_and_never_the_same(tmp_path: Path) -> Non
     assert all(path.is_dir() and path.name.startswith("20261122-221530-") for path in paths)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_names_sort_by_age_within_a_second_and_past_it(tmp_path: Path) -> None:
+    start = datetime(2026, 11, 22, 22, 15, 30, tzinfo=UTC)
+    moments = [start + timedelta(microseconds=part) for part in (0, 16, 500_000, 999_999, 999_999, 1_000_020)]
+    made = [new_run_folder(tmp_path, now=moment).path.name for moment in moments]
+    assert made == sorted(set(made))
+    assert made[2] == "20261122-221530-8000"
+    assert made[-1].startswith("20261122-221531-")
+
+
+@pytest.mark.parametrize("in_the_way", ["file", "link"])
+def test_a_folder_that_cannot_be_made(tmp_path: Path, in_the_way: str) -> None:
     (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(UsageError, match=r"cannot be made: .*\n  -> choose another folder: INGEST_RUN_FOLDER"):
-        new_run_folder(tmp_path / "file")
+        new_run_folder(tmp_path / in_the_way)
 
 
 def test_an_existing_folder(tmp_path: Path) -> None:
