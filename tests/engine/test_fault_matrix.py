@@ -11,7 +11,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,6 +50,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 SIZE, SEED = 4, 3
 PACE = Pace(timeout_s=5, settle_s=0.5, resubmit_s=(0.05, 0.1), away_s=0.0)
+PATIENT = replace(PACE, settle_s=10.0)
+"""For imports that go on though their jobs failed: they are looked at until they are whole, also on a slow machine."""
 UNDO_PACE = UndoPace(every_s=0.01, timeout_s=5, listing_s=0.05)
 SHORT = Timeouts(connect_s=2, read_s=0.6, list_unmanaged_s=0.6, change_s=0.6)
 LONGER_S = 1.0
@@ -139,6 +141,7 @@ class Line:
                     _at(self.others, place),
                     stays_out=int(place in self.out),
                     short=self.short,
+                    pace=PATIENT if "finishes_later" in self.fault else PACE,
                 ),
             )
 
@@ -215,7 +218,15 @@ STEP_CASES = [
         for step in ("accepted", "checked", *HALF, "nics", "completed")
     ),
     *(
-        _at_step("cloudstack-restart", step, TAKEN_FOR_DEAD, others=TAKEN_FOR_DEAD, seconds=0.3, finishes_later=True)
+        _at_step(
+            "cloudstack-restart",
+            step,
+            TAKEN_FOR_DEAD,
+            others=TAKEN_FOR_DEAD,
+            seconds=0.3,
+            finishes_later=True,
+            pace=PATIENT,
+        )
         for step in ("accepted", "committed", "completed")
     ),
 ]  # fmt: skip
