@@ -138,7 +138,8 @@ def serve(
             f"twin of {counted(len(made.vms), 'VM')}{replicas} is up; Ctrl-C ends it. "
             "Next, in a second terminal: ingest doctor"
         )
-        stop.wait()
+        with contextlib.suppress(KeyboardInterrupt):  # a terminal that is closed
+            stop.wait()
     if save_world is not None:
         write_world(made, save_world)
         talk.print(f"the world as it is now: {save_world}", markup=False)

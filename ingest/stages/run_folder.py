@@ -20,7 +20,7 @@ from ingest.stages.place import Place
 
 log = logging.getLogger("ingest.stages")
 
-_NEXT_NAME = timedelta(microseconds=16)
+_NEXT_NAME = timedelta(microseconds=16)  # a little more than 1/65,536 s, which four digits tell apart
 
 INVENTORY = "inventory.json"
 NETWORKS_JSON = "networks.json"
